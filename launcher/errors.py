@@ -31,3 +31,10 @@ class ConfigurationError(LauncherError):
 
     def __init__(self, slug: str, message: str, hint: str = "") -> None:
         super().__init__(slug, CONFIGURATION, message, hint)
+
+
+class WrongDataError(LauncherError):
+    """The database is not what the profile file means, or a child was on another one (exit 65)."""
+
+    def __init__(self, slug: str, message: str, hint: str = "") -> None:
+        super().__init__(slug, WRONG_DATA, message, hint)

@@ -1,0 +1,91 @@
+"""What an operator and a child are told about a launch, with nothing secret in it."""
+
+import sys
+
+from launcher.environment import Environment
+from launcher.errors import LauncherError
+from launcher.identity.expectation import Expectation, Identity
+from launcher.pins import file_name
+from launcher.plan import Plan
+
+
+def show(plan: Plan, expected: Expectation | None, identity: Identity | None) -> None:
+    """Print, to standard error, the notes and, before a verified start, the banner. `-q` prints neither."""
+    if plan.request.quiet:
+        return
+    for line in lines(plan, expected, identity) if expected else _unproven(plan):
+        print(line, file=sys.stderr)
+
+
+def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[str]:
+    """The banner: profile file, profile, task; database name, place, stamp; what is pinned; the interpreter."""
+    title = f"autopack-run: {plan.profile.name}{f' {plan.task.name}' if plan.task else ''}"
+    return [
+        title,
+        f"  file      {plan.file.source.path}",
+        f"  database  {expected.name} at {expected.url.shown}",
+        f"  stamp     {_stamp(identity)}",
+        f"  pinned    {pinned(plan)}",
+        f"  python    {_python(plan)}",
+        *(f"  note      {note}" for note in (*plan.notes, *(identity.notes if identity else ()))),
+    ]
+
+
+def _unproven(plan: Plan) -> list[str]:
+    told = [f"autopack-run: note: {note}" for note in plan.notes]
+    if plan.task is not None and plan.url is not None:
+        told.append(
+            f"autopack-run: {plan.profile.name} {plan.task.name}: not proven (verify = false): {plan.url.shown}"
+        )
+    if "python" in vars(plan) and plan.python.note:
+        told.append(f"autopack-run: note: {plan.python.note}")
+    return told
+
+
+def _stamp(identity: Identity | None) -> str:
+    if identity is None or identity.stamp is None:
+        return "none yet: this task creates the database"
+    return f"verified: db_id {identity.stamp.db_id}, since {identity.stamp.created_at}"
+
+
+def pinned(plan: Plan) -> str:
+    """The pins that stand, and the `X_FILE` closed beside each."""
+    names = [f"{name} ({file_name(name)} closed)" for name in plan.pinned]
+    return ", ".join(names) or "nothing"
+
+
+def _python(plan: Plan) -> str:
+    try:
+        return plan.python.path + (f"  ({plan.python.note})" if plan.python.note else "")
+    except LauncherError as error:
+        return f"none ({error.message})"
+
+
+def facts(plan: Plan, expected: Expectation | None, identity: Identity | None) -> dict[str, str]:
+    """The banner's facts as AUTOPACK_RUN_* variables for the child; what is not known is not set."""
+    stamp = identity.stamp if identity else None
+    known = {
+        "AUTOPACK_RUN_FILE": plan.file.source.path,
+        "AUTOPACK_RUN_ROOT": plan.file.root,
+        "AUTOPACK_RUN_PROFILE": plan.profile.name,
+        "AUTOPACK_RUN_TASK": plan.task.name if plan.task else "",
+        "AUTOPACK_RUN_PINS": " ".join(plan.pinned),
+        "AUTOPACK_RUN_DATABASE": expected.name if expected else "",
+        "AUTOPACK_RUN_DATABASE_PLACE": plan.url.shown if plan.url else "",
+        "AUTOPACK_RUN_DATABASE_ID": stamp.db_id if stamp else "",
+        "AUTOPACK_RUN_VERIFIED": "1" if stamp else "0",
+        "AUTOPACK_RUN_PYTHON": plan.python.path if "python" in vars(plan) else "",
+    }
+    return {name: text for name, text in known.items() if text}
+
+
+def changed(before: Environment, after: Environment) -> dict[str, str | None]:
+    """What the profile changes, by name: the text to set, or None to remove."""
+    changes: dict[str, str | None] = {}
+    for value in after:
+        old = before.get(value.name)
+        if value.origin.kind == "pin":
+            changes[value.name] = None
+        elif old is None or old.text != value.text:
+            changes[value.name] = value.text
+    return changes | {value.name: None for value in before if after.get(value.name) is None}

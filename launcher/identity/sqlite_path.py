@@ -1,0 +1,182 @@
+"""The one file that a SQLite URL means, or why it means none (IDENTITY.md, fault table)."""
+
+import os
+import re
+
+from launcher.errors import ConfigurationError
+
+WINDOWS = os.name == "nt"
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]|%[A-Za-z_][A-Za-z0-9_]*%")
+_DRIVE = re.compile(r"[A-Za-z]:")
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved also with any extension.
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
+
+
+def resolve(rest: str, where: str, base: str | None) -> str:
+    """The absolute path behind `sqlite://` + rest.
+
+    where: the sentence that errors begin with; base: the folder a relative path is relative to, or None where nothing
+    declares it. Raises ConfigurationError.
+    """
+    if rest in ("", "/", "/:memory:", ":memory:"):
+        raise ConfigurationError(
+            "in-memory", f"{where}: a private in-memory database, another one in every program", "sqlite:///NAME.db"
+        )
+    if not rest.startswith("/"):
+        hint = "sqlite:///PATH" if "@" in rest or "?" in rest else f"sqlite:///{rest}"
+        raise ConfigurationError("bad-url", f"{where}: after two slashes stands a host, and SQLite has none", hint)
+    path = rest[1:]
+    _refuse_ambiguous(path, where)
+    if WINDOWS:
+        _refuse_windows(path, where)
+    elif _DRIVE.match(path) or "\\" in path:
+        raise ConfigurationError(
+            "bad-url", f"{where}: a Windows path, and this is not Windows", "sqlite:////absolute/path.db"
+        )
+    return _absolute(path, where, base)
+
+
+def _refuse_ambiguous(path: str, where: str) -> None:
+    if "?" in path:
+        before = path.split("?", 1)[0]
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}: what stands after ? is an option to SQLAlchemy ('{before}'), a part of the name to others",
+            "leave the ? away: options belong into the program, and a file's name must do without",
+        )
+    if _ENCODED.search(path):
+        decoded = _ENCODED.sub(lambda match: chr(int(match[0][1:], 16)), path)
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}: SQLAlchemy 2.0 opens '{path}', SQLAlchemy 2.1 opens '{decoded}'",
+            "rename the file, so that no % is followed by two hexadecimal digits",
+        )
+    if path.startswith("file:"):
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}: a file: URI is a name to some programs and an address to others",
+            "write the path",
+        )
+    if path.startswith("~"):
+        raise ConfigurationError(
+            "unexpanded",
+            f"{where}: nothing expands ~; the folder would be called '~'",
+            f"sqlite:///{os.path.expanduser(path)}",
+        )
+    if match := _VARIABLE.search(path):
+        raise ConfigurationError(
+            "unexpanded",
+            f"{where}: nothing expands '{match[0]}…'; it would be a part of the name",
+            "in the profile file: {env:NAME}",
+        )
+
+
+def _refuse_windows(path: str, where: str) -> None:
+    drive, rest = os.path.splitdrive(path)
+    if path.startswith(("\\\\?\\", "\\\\.\\", "//?/", "//./")):
+        raise ConfigurationError("bad-url", f"{where}: a device path", "sqlite:///C:/folder/name.db")
+    if drive and not rest.startswith(("/", "\\")):
+        raise ConfigurationError(
+            "bad-url", f"{where}: relative to the current folder of drive {drive}", f"sqlite:///{drive}/folder/{rest}"
+        )
+    if not drive and rest.startswith(("/", "\\")):
+        raise ConfigurationError(
+            "bad-url", f"{where}: no drive; it would be the current one", "sqlite:///C:/folder/name.db"
+        )
+    for part in re.split(r"[\\/]", rest):
+        if part not in ("", ".", "..") and part[-1] in ". ":
+            raise ConfigurationError(
+                "bad-url", f"{where}: Windows drops the '{part[-1]}' at the end of '{part}'", "take it away"
+            )
+        if _DEVICE.match(part):
+            raise ConfigurationError(
+                "bad-url", f"{where}: '{part}' is a device on Windows, not a file", "give it another name"
+            )
+        if match := re.search(r'[<>:"|*]', part):
+            raise ConfigurationError(
+                "bad-url", f"{where}: '{match[0]}' cannot be in a file's name on Windows", "give it another name"
+            )
+
+
+def _absolute(path: str, where: str, base: str | None) -> str:
+    if not os.path.isabs(path):
+        if base is None:
+            raise ConfigurationError(
+                "relative-url",
+                f"{where}: relative to what? Programs in different folders would open different files",
+                f"sqlite:///{os.path.abspath(path)}".replace("\\", "/")
+                if WINDOWS
+                else f"sqlite:///{os.path.abspath(path)}",
+            )
+        path = os.path.join(base, path)
+    path = os.path.abspath(path)
+    if "?" in path or _ENCODED.search(path):
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}, in full '{path}': SQLAlchemy 2.0 and 2.1 open different files for ? and % with two hex digits",
+            "rename the folder",
+        )
+    return path
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two paths mean one file: by device and inode where both exist, else by their text."""
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except OSError:
+        return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
+
+
+def on_network(path: str) -> str | None:
+    """The kind of network file system the file is on, or None. SQLite's locks are not reliable there
+    (https://www.sqlite.org/faq.html#q5). On macOS it cannot be told with what the standard library has: None."""
+    if WINDOWS:
+        return _windows_share(path)
+    return _linux_share(path) if os.path.exists("/proc/self/mountinfo") else None
+
+
+_NETWORK = (
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "smb",
+    "gpfs",
+)
+
+
+def _linux_share(path: str) -> str | None:
+    """The file system type of the mount with the longest mount point above the path (proc(5), mountinfo)."""
+    path, longest, kind = os.path.realpath(path), "", ""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            fields, _, tail = line.partition(" - ")
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields.split()[4])
+            inside = path == point or path.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(longest):
+                longest, kind = point, tail.split()[0]
+    remote = kind.startswith(_NETWORK) or kind in (
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "fuse.rclone",
+        "fuse.glusterfs",
+        "fuse.ceph",
+    )
+    return kind if remote else None
+
+
+def _windows_share(path: str) -> str | None:
+    import ctypes
+
+    drive = os.path.splitdrive(path)[0]
+    if drive.startswith(("\\\\", "//")):
+        return "UNC path"
+    return "network drive" if ctypes.windll.kernel32.GetDriveTypeW(drive + "\\") == 4 else None  # type: ignore[attr-defined,unused-ignore]

@@ -1,0 +1,137 @@
+"""What a database URL means, told without asking any library that would touch the database.
+
+Rules and measurements: IDENTITY.md, "What decides the design". One text opens different files under SQLAlchemy 2.0 and
+2.1 where it holds `?` or `%` with two hexadecimal digits, so those are refused, and what a child gets is a text that
+we build from an absolute path.
+"""
+
+import re
+from typing import NamedTuple
+
+from launcher.errors import ConfigurationError
+from launcher.identity import sqlite_path
+
+# SQLAlchemy's own grammar (engine/url.py, `_parse_url`), so that we see the parts that it would see.
+_URL = re.compile(
+    r"""(?P<dialect>[A-Za-z][A-Za-z0-9_]*)(?:\+(?P<driver>\w+))?://
+        (?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?
+        (?:(?:\[(?P<host6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?)?
+        (?:/(?P<database>[^?]*))?
+        (?:\?(?P<query>.*))?""",
+    re.VERBOSE | re.DOTALL,
+)
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?)://")
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+_SAFE_OPTIONS = ("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs")
+_HOST = re.compile(r"[A-Za-z0-9._:/-]+")
+_WORD = re.compile(r"[\w .-]+")
+_HINT = "the form is sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+
+class DatabaseURL(NamedTuple):
+    """One database. text: what a child gets. shown: the same without anything secret.
+
+    path: the absolute file of a SQLite database, else "". The other fields are "" for SQLite.
+    """
+
+    dialect: str
+    text: str
+    shown: str
+    path: str = ""
+    host: str = ""
+    port: str = ""
+    database: str = ""
+
+
+def parse_database_url(text: str, place: str, base: str | None) -> DatabaseURL:
+    """The database that `text` means.
+
+    place: where the text stands, in words. base: the folder that a relative SQLite path is relative to, or None
+    where nothing declares it (a shell's variable). Raises ConfigurationError, never with the text of a server's URL.
+    """
+    _refuse_edges(text, place)
+    if sqlite := _SQLITE.match(text):
+        return _sqlite(sqlite[1], text[sqlite.end() :], place, base)
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} is not a database URL (not shown)", _HINT)
+    return _server(text, place, match)
+
+
+def same_database(one: DatabaseURL, other: DatabaseURL) -> bool:
+    """Whether both mean one database: by device and inode or by path, or by host, port and name."""
+    if bool(one.path) != bool(other.path):
+        return False
+    if one.path:
+        return sqlite_path.same_file(one.path, other.path)
+    return _address(one) == _address(other)
+
+
+def _address(url: DatabaseURL) -> tuple[str, str, str, str]:
+    # MariaDB's and MySQL's dialects speak to the same servers.
+    family = "mysql" if url.dialect == "mariadb" else url.dialect
+    return family, url.host.casefold(), url.port or str(_PORTS.get(url.dialect, "")), url.database
+
+
+def _refuse_edges(text: str, place: str) -> None:
+    """Blanks, quotes and line ends that a file or a shell left at an end; control characters anywhere."""
+    names = {"\r": "\\r (a CRLF .env?)", "\n": "\\n", "\t": "a tab", " ": "a blank", '"': 'a "', "'": "a '"}
+    for end, verb in ((text[-1:], "ends with"), (text[:1], "begins with")):
+        if end in names:
+            raise ConfigurationError("bad-url", f"DATABASE_URL from {place} {verb} {names[end]}", "take it away")
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a control character", "take it away")
+
+
+def _sqlite(scheme: str, rest: str, place: str, base: str | None) -> DatabaseURL:
+    path = sqlite_path.resolve(rest, f"DATABASE_URL from {place} is '{_shown_sqlite(scheme, rest)}'", base)
+    child = f"{scheme}:///{path.replace(chr(92), '/') if sqlite_path.WINDOWS else path}"
+    return DatabaseURL("sqlite", child, child, path)
+
+
+def _shown_sqlite(scheme: str, rest: str) -> str:
+    """A SQLite URL without what could be a passphrase: SQLCipher's stands before the @ or after the ?."""
+    before, mark, _ = rest.partition("?")
+    if not before.startswith("/") and "@" in before:
+        before = "***@" + before.rsplit("@", 1)[1]
+    return f"{scheme}://{before}{mark and '?***'}"
+
+
+def _server(text: str, place: str, match: re.Match[str]) -> DatabaseURL:
+    dialect, host = match["dialect"].lower(), match["host6"] or match["host"] or ""
+    if dialect == "postgres":
+        raise ConfigurationError(
+            "bad-url",
+            f"DATABASE_URL from {place} begins with postgres://, which SQLAlchemy does not know",
+            "postgresql://",
+        )
+    if match["dialect"] != dialect:
+        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has capitals in its scheme", f"{dialect}://")
+    if any("@" in part for part in (host, match["port"] or "", match["database"] or "")):
+        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a raw @ in the password", "write it as %40")
+    port = match["port"] or ""
+    if port and not port.isdecimal():
+        raise ConfigurationError("bad-url", f"the port in DATABASE_URL from {place} is not a number", _HINT)
+    return DatabaseURL(dialect, text, _shown(match), "", host, port, match["database"] or "")
+
+
+def _shown(match: re.Match[str]) -> str:
+    """The URL by an allow list: only parts that cannot hold a secret, and only where they have their usual form."""
+    scheme = match["dialect"] + (f"+{match['driver']}" if match["driver"] else "")
+    user = f"{_known(match['user'], _WORD)}{':***' if match['password'] is not None else ''}@" if match["user"] else ""
+    host = f"[{_known(match['host6'], _HOST)}]" if match["host6"] else _known(match["host"], _HOST)
+    port = f":{match['port']}" if match["port"] else ""
+    database = f"/{_known(match['database'], _WORD)}" if match["database"] is not None else ""
+    return f"{scheme}://{user}{host}{port}{database}{_shown_query(match['query'])}"
+
+
+def _known(text: str | None, form: re.Pattern[str]) -> str:
+    return text if text and form.fullmatch(text) else ("***" if text else "")
+
+
+def _shown_query(query: str | None) -> str:
+    if not query:
+        return ""
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    shown = [f"{name}={_known(value, _WORD)}" if name in _SAFE_OPTIONS else "***" for name, _, value in pairs]
+    return "?" + "&".join(dict.fromkeys(shown))

@@ -1,0 +1,85 @@
+"""Running a task or a program: prove the database, tell what is known, start, and stamp what was created."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from launcher import banner, child, proof
+from launcher.environment import Origin
+from launcher.errors import ConfigurationError
+from launcher.identity.expectation import Expectation, Identity
+from launcher.plan import Plan
+from launcher.programs import find_program
+
+# Keys of the profile file that are read and validated, and whose effect is not built yet.
+NOT_YET = ("health", "with", "pins", "databases", "allow_databases", "drift", "opens", "strict", "fail_closed")
+
+
+def run_task(plan: Plan, arguments: Sequence[str]) -> int:
+    """Prove the database, start the plan's task with the arguments appended, return its exit code."""
+    assert plan.task is not None
+    values = plan.task.values
+    for key in NOT_YET:
+        if values.get(key) is not None:
+            raise ConfigurationError(
+                "not-yet", f"{values.place(key)}: this version does not do that yet", f"leave '{key}' away"
+            )
+    words = [plan.expand(word, values.place("run")) for word in values.get("run")] + list(arguments)
+    cwd = values.get("cwd")
+    folder = (
+        os.path.abspath(os.path.join(plan.file.root, plan.expand(cwd, values.place("cwd")))) if cwd else plan.file.root
+    )
+    if plan.request.port or values.get("port"):
+        from launcher.ports import refuse_taken
+
+        refuse_taken(plan.port)
+    return _run(plan, words, folder)
+
+
+def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
+    """Start any program with the plan's variables, in the folder; proven first only with `--verify`."""
+    return _run(plan, list(words), folder)
+
+
+def _run(plan: Plan, words: list[str], folder: str) -> int:
+    expected, identity = proof.prove(plan) if proof.wanted(plan) else (None, None)
+    command = _command(plan, words, folder, expected, identity)
+    banner.show(plan, expected, identity)
+    if identity is not None:
+        from launcher.identity.verdict import refuse_swapped
+
+        refuse_swapped(identity)
+    code = child.run(command, replace=not proof.creates(plan))
+    if proof.creates(plan) and code == 0:
+        assert expected is not None
+        _stamp_created(plan, expected)
+    return code
+
+
+def _command(
+    plan: Plan, words: list[str], folder: str, expected: Expectation | None, identity: Identity | None
+) -> child.Command:
+    if words[0] == "python" or (os.name == "nt" and words[0].lower() == "python.exe"):
+        program = words[0] = plan.python.path
+    else:
+        program = find_program(words[0], plan.environment.text, folder)
+    for name, text in banner.facts(plan, expected, identity).items():
+        plan.environment.set(name, text, Origin("launcher", "a fact of this launch"))
+    return child.Command(program, words, plan.environment.as_dict(), folder)
+
+
+def _stamp_created(plan: Plan, expected: Expectation) -> None:
+    """The created database must have its tables now; stamp it, unless an earlier run has."""
+    from launcher.identity.stamp import write_stamp
+    from launcher.identity.verdict import inspect_database, judge, judge_tables
+
+    expected = expected._replace(creates=False, needs_rows=())
+    identity = inspect_database(expected)
+    assert identity is not None
+    if identity.stamp is None:
+        judge_tables(identity, expected)
+        stamp = write_stamp(expected)
+        if not plan.request.quiet:
+            print(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}", file=sys.stderr)
+    else:
+        judge(identity, expected)

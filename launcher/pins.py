@@ -1,0 +1,108 @@
+"""Variables that nothing may change, the `X_FILE` beside each, and the shell's DATABASE_URL against the profile's."""
+
+import os
+from collections.abc import Callable, Iterable
+
+from launcher.environment import Environment, Origin
+from launcher.errors import ConfigurationError
+from launcher.identity.url import DatabaseURL, parse_database_url, same_database
+
+DATABASE_URL = "DATABASE_URL"
+Lookup = Callable[[str], str | None]
+
+
+def file_name(pin: str) -> str:
+    """The variable that many programs read before `pin`: a file with its value."""
+    return f"{pin}_FILE"
+
+
+def shell_value(pin: str, variables: Environment) -> tuple[str, str] | None:
+    """What the shell says of the pin, with its place in words; None where it says nothing.
+
+    The content of the file that `X_FILE` names counts as the shell's `X`: programs that read it let it win. Raises
+    ConfigurationError where the file cannot be read or says something else than `X`.
+    """
+    direct, path = variables.text(pin), variables.text(file_name(pin))
+    if not path:
+        return (direct, f"the shell's {pin}") if direct else None
+    place = f"the shell's {file_name(pin)} ({path})"
+    content = _read(path, place)
+    if direct and not _same(pin, direct, content, place):
+        raise ConfigurationError(
+            "pin-file",
+            f"{pin} and {place} are both set and do not mean the same; programs that read {file_name(pin)} let it win",
+            f"unset one of {pin} and {file_name(pin)}",
+        )
+    return content, place
+
+
+def _read(path: str, place: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigurationError("pin-file", f"cannot read {place}: {reason}", "unset it, or fix the path") from None
+
+
+def _same(pin: str, direct: str, content: str, place: str) -> bool:
+    if direct == content or pin != DATABASE_URL:
+        return direct == content
+    return same_database(
+        parse_database_url(direct, f"the shell's {pin}", None), parse_database_url(content, place, None)
+    )
+
+
+def refuse_open_files(pins: Iterable[str], environment: Environment) -> None:
+    """Raise ConfigurationError where the profile file or --set gives a value to the `X_FILE` of a pin."""
+    for pin in pins:
+        value = environment.get(file_name(pin))
+        if value and value.text and value.origin.kind in ("file", "set"):
+            raise ConfigurationError(
+                "pin-file",
+                f"{value.name} ({value.origin.place}): {pin} is pinned, so {value.name} is closed",
+                f"set {pin} itself",
+            )
+
+
+def close_files(pins: Iterable[str], environment: Environment) -> list[str]:
+    """Empty the `X_FILE` of every pin that stands; returns notes on those that a `.env` file had set."""
+    notes: list[str] = []
+    for pin in pins:
+        if not environment.text(pin):
+            continue
+        value = environment.get(file_name(pin))
+        if value and value.text and value.origin.kind == "env_file":
+            notes.append(f"{value.origin.place}: {value.name} is ignored, since {pin} is pinned")
+        environment.set(file_name(pin), "", Origin("pin", f"closed, since {pin} is pinned"))
+    return notes
+
+
+def decide(shell: tuple[str, str], standing: DatabaseURL, place: str, choice: str | None) -> DatabaseURL:
+    """The database that counts where both the shell and the profile name one.
+
+    choice: what --database says, or None. Raises ConfigurationError where they mean different databases and nothing
+    has been decided.
+    """
+    if choice == "profile":
+        return standing
+    try:
+        shells = parse_database_url(*shell, None)
+    except ConfigurationError as error:
+        hint = f"{error.hint}; or for once: --database profile" if error.hint else "for once: --database profile"
+        raise ConfigurationError(error.slug, error.message, hint) from None
+    if choice == "env":
+        return shells
+    if same_database(shells, standing):
+        return standing
+    raise ConfigurationError(
+        "conflict",
+        f"{shell[1]} and the profile mean different databases:\n  shell    {shells.shown} ({shell[1]})\n"
+        f"  profile  {standing.shown} ({place})",
+        "decide for once: --database profile or --database env; or unset DATABASE_URL in the shell",
+    )
+
+
+def absolute(folder: str, path: str) -> str:
+    """A path of the profile file in full."""
+    return os.path.abspath(os.path.join(folder, path))

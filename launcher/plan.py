@@ -1,0 +1,206 @@
+"""One launch, worked out: which profile and task, which variables with which origins, which database, which Python."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from launcher import pins
+from launcher.environment import PROCESS, Environment, Origin, apply
+from launcher.errors import ConfigurationError
+from launcher.identity.url import DatabaseURL, parse_database_url
+from launcher.interpreter import Interpreter, find_python
+from launcher.pins import DATABASE_URL
+from launcher.placeholders import Placeholders
+from launcher.ports import free_port
+from launcher.profiles import Inherited, Profile, ProfileFile, Task
+
+# What a child is told about its launch; an outer launch's facts are not the inner one's.
+FACTS = "AUTOPACK_RUN_"
+KEPT = ("AUTOPACK_RUN_SHELL",)
+
+
+class Request(NamedTuple):
+    """What stands before PROFILE on the command line. database: `profile`, `env` or None; port: a number or None."""
+
+    file: str | None = None
+    sets: tuple[tuple[str, str], ...] = ()
+    database: str | None = None
+    verify: bool = False
+    port: int | None = None
+    allow_empty: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+class Plan:
+    """A launch in the making: `environment` and `url` are final once `make_plan` has returned it.
+
+    notes: what the operator should be told. skipped: files that were looked for and not there. shell: the variables
+    as the launcher found them.
+    """
+
+    def __init__(
+        self, file: ProfileFile, profile: Profile, task: Task | None, request: Request, shell: Environment
+    ) -> None:
+        self.file = file
+        self.profile = profile
+        self.task = task
+        self.request = request
+        self.shell = shell
+        self.environment = Environment(shell.windows)
+        self.url: DatabaseURL | None = None
+        self.notes: list[str] = []
+        self.skipped: list[str] = []
+        self._placeholders = Placeholders(
+            {
+                "root": file.root,
+                "profile": profile.name,
+                "port": lambda: str(self.port),
+                "python": lambda: self.python.path,
+            }
+        )
+
+    @property
+    def tables(self) -> tuple[Inherited, ...]:
+        """Where settings are looked up, the lowest first: defaults, profile, task."""
+        task = (self.task.values,) if self.task else ()
+        return (self.file.defaults, self.profile.values, *task)
+
+    def setting(self, key: str) -> tuple[str | None, str]:
+        """The profile's value of a key that `defaults` may have too, and its place."""
+        for values in (self.profile.values, self.file.defaults):
+            if values.get(key) is not None:
+                return values.get(key), values.place(key)
+        return None, ""
+
+    @property
+    def pin_names(self) -> tuple[str, ...]:
+        """DATABASE_URL and every name in `pin`."""
+        named = [name for values in (self.file.defaults, self.profile.values) for name in values.get("pin", ())]
+        return tuple({self.environment.fold(name): name for name in (DATABASE_URL, *named)}.values())
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """The pins that stand."""
+        return tuple(name for name in self.pin_names if self.environment.text(name))
+
+    def expand(self, text: str, place: str) -> str:
+        """The text with its placeholders filled in from the variables as they stand now."""
+        return self._placeholders.expand(text, place, self.environment.text)
+
+    @cached_property
+    def port(self) -> int:
+        """`--port`, the task's fixed port, or one free port for the whole invocation."""
+        fixed = self.task.values.get("port") if self.task else None
+        return self.request.port or fixed or free_port()
+
+    @cached_property
+    def python(self) -> Interpreter:
+        """What stands behind `python` and `{python}`."""
+        key, place = self.setting("python")
+        if key is not None and "{" in key:
+            key = self.expand(key, place)
+        return find_python(key, place, self.file.root, self.environment.text)
+
+
+def make_plan(
+    file: ProfileFile, profile: Profile, task: Task | None, request: Request, variables: Mapping[str, str]
+) -> Plan:
+    """Compose the layers: env_files, the shell's variables, defaults, profile, task, database, --set; then pin.
+
+    variables: the launcher's own. Raises ConfigurationError for anything that is not unambiguous.
+    """
+    plan = Plan(file, profile, task, request, _shell(variables))
+    env_folders = _apply_env_files(plan)
+    shells = _apply_shell(plan)
+    for values in plan.tables:
+        for layer in values.layers():
+            apply(plan.environment, layer, plan.expand)
+    _apply_database(plan, shells)
+    for name, text in request.sets:
+        plan.environment.set(name, text, Origin("set", f"--set {name}"))
+    pins.refuse_open_files(plan.pin_names, plan.environment)
+    _settle_url(plan, env_folders)
+    plan.notes += pins.close_files(plan.pin_names, plan.environment)
+    if plan.setting("dotenv")[0] == "off":
+        plan.environment.set("PYTHON_DOTENV_DISABLED", "1", Origin("file", plan.setting("dotenv")[1]))
+    return plan
+
+
+def _shell(variables: Mapping[str, str]) -> Environment:
+    shell = Environment()
+    for name, text in variables.items():
+        if not name.upper().startswith(FACTS) or name.upper() in KEPT:
+            shell.set(name, text, Origin(PROCESS, "the shell"))
+    return shell
+
+
+def _apply_env_files(plan: Plan) -> dict[str, str]:
+    """Set what the `.env` files say; returns, by folded name, the folder of the file that says it."""
+    from launcher.env_files import exists, read_env_file
+
+    paths, place = plan.setting("env_files")
+    folders: dict[str, str] = {}
+    lookup = Placeholders({"root": plan.file.root, "profile": plan.profile.name})
+    for written in paths or ():
+        path = pins.absolute(plan.file.root, lookup.expand(written, place, plan.shell.text))
+        if not exists(path):
+            plan.skipped.append(path)
+            continue
+        assignments, notes = read_env_file(path)
+        plan.notes += notes
+        for name, text, line in assignments:
+            plan.environment.set(name, text, Origin("env_file", line))
+            folders[plan.environment.fold(name)] = os.path.dirname(path)
+    return folders
+
+
+def _apply_shell(plan: Plan) -> tuple[str, str] | None:
+    """Set the shell's variables, those behind `X_FILE` included; returns what the shell says of DATABASE_URL."""
+    for value in plan.shell:
+        plan.environment.set(*value)
+    said: dict[str, tuple[str, str] | None] = {}
+    for pin in plan.pin_names:
+        if pin == DATABASE_URL and plan.request.database == "profile":
+            continue
+        said[pin] = shell = pins.shell_value(pin, plan.shell)
+        if shell:
+            plan.environment.set(pin, shell[0], Origin(PROCESS, shell[1]))
+    return said.get(DATABASE_URL)
+
+
+def _apply_database(plan: Plan, shell: tuple[str, str] | None) -> None:
+    name = plan.profile.values.get("database")
+    if name:
+        entry = plan.file.databases[name]
+        place = f"{plan.profile.name}, from {plan.file.source.place(('databases', name, 'url'))}"
+        plan.environment.set(DATABASE_URL, plan.expand(entry.table["url"], place), Origin("database", place))
+    value, choice = plan.environment.get(DATABASE_URL), plan.request.database
+    if any(name == DATABASE_URL for name, _ in plan.request.sets):
+        return
+    if choice == "env" and not shell:
+        raise ConfigurationError(
+            "no-database-url", "--database env: the shell has no DATABASE_URL", "leave --database away"
+        )
+    if not shell or value is None or value.origin.kind not in ("file", "database"):
+        return
+    standing = parse_database_url(value.text, value.origin.place, plan.file.root)
+    decided = pins.decide(shell, standing, value.origin.place, choice)
+    if decided is not standing:
+        plan.environment.set(DATABASE_URL, decided.text, Origin(PROCESS, f"{shell[1]}, chosen by --database env"))
+
+
+def _settle_url(plan: Plan, env_folders: Mapping[str, str]) -> None:
+    """Replace DATABASE_URL by the text that means one database everywhere."""
+    value = plan.environment.get(DATABASE_URL)
+    if value is None or not value.text:
+        return
+    base = {
+        "file": plan.file.root,
+        "database": plan.file.root,
+        "env_file": env_folders.get(plan.environment.fold(value.name)),
+    }
+    plan.url = parse_database_url(value.text, value.origin.place, base.get(value.origin.kind))
+    if plan.url.text != value.text:
+        plan.environment.restate(value.name, plan.url.text)

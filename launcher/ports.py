@@ -1,0 +1,53 @@
+"""Ports of this machine: a free one, and who holds a fixed one."""
+
+import sys
+
+from launcher.errors import BUSY, LauncherError
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that was free a moment ago."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def refuse_taken(port: int) -> None:
+    """Raise LauncherError (75) with the process that holds the port, where somebody listens on it."""
+    import socket
+
+    with socket.socket() as probe:
+        if sys.platform == "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # connections of an earlier server that are still fading away do not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return  # a low port: whether the task may have it is the task's matter
+        except OSError:
+            raise LauncherError(
+                "port-taken",
+                BUSY,
+                f"port {port} is taken by {_listener(port)}",
+                "stop it, or take another: --port NUMBER",
+            ) from None
+
+
+def _listener(port: int) -> str:
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if (
+                connection.laddr
+                and connection.laddr.port == port
+                and connection.status == psutil.CONN_LISTEN
+                and connection.pid
+            ):
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass  # only root may see other users' sockets on some systems
+    return "a process that this user cannot see"

@@ -1,0 +1,109 @@
+"""Which file a program's name means on the child's PATH (SHELLS.md, "Starting a child").
+
+Own code because shutil.which looks into the current folder on Windows and, in Python 3.12.0 to 3.12.9, prefers an
+extensionless `npm` to `npm.cmd`; and because it costs 27 modules.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, LauncherError
+
+WINDOWS = os.name == "nt"
+BATCH = (".bat", ".cmd")
+STARTABLE = (".com", ".exe", *BATCH)
+Lookup = Callable[[str], str | None]
+
+
+def find_program(word: str, env: Lookup, folder: str) -> str:
+    """The absolute path of the program.
+
+    word: the first word of the command. env: the child's variables. folder: where the child will run; a word with a
+    separator is relative to it. The folder itself is never searched for a bare name. Raises LauncherError: 127 not
+    found, 126 found but not executable.
+    """
+    if not word:
+        raise LauncherError("not-found", NOT_FOUND, "the program's name is empty")
+    if _has_folder(word):
+        return _program_at(os.path.join(folder, word), env, word)
+    refused: LauncherError | None = None
+    for entry in search_path(env, folder):
+        try:
+            return _program_at(os.path.join(entry, word), env, word)
+        except LauncherError as error:
+            if error.code == NOT_EXECUTABLE and refused is None:
+                refused = error
+    raise refused or LauncherError(
+        "not-found",
+        NOT_FOUND,
+        f"program '{word}' is not on the child's PATH",
+        "name it with its folder, or set PATH in the profile's env",
+    )
+
+
+def search_path(env: Lookup, folder: str) -> Iterator[str]:
+    """The folders of the child's PATH but those that mean the current folder."""
+    here = os.path.normcase(os.path.abspath(folder))
+    for written in (env("PATH") or "").split(os.pathsep):
+        entry = written.strip('"') if WINDOWS else written
+        if entry and os.path.normcase(os.path.abspath(os.path.join(folder, entry))) != here:
+            yield os.path.join(folder, entry)
+
+
+def _has_folder(word: str) -> bool:
+    return "/" in word or (WINDOWS and ("\\" in word or os.path.splitdrive(word)[0] != ""))
+
+
+def _program_at(path: str, env: Lookup, word: str) -> str:
+    return _windows_program(path, env, word) if WINDOWS else _posix_program(path, word)
+
+
+def _posix_program(path: str, word: str) -> str:
+    if not os.path.isfile(path):
+        raise _missing(path, word)
+    if not os.access(path, os.X_OK):
+        raise LauncherError(
+            "not-executable", NOT_EXECUTABLE, f"{path} is not executable", f"chmod +x '{path}', or name its interpreter"
+        )
+    return os.path.abspath(path)
+
+
+def _windows_program(path: str, env: Lookup, word: str) -> str:
+    """A PATHEXT sibling before the file itself: an extensionless file is a shell script on Windows."""
+    if is_startable(path) and os.path.isfile(path):
+        return os.path.abspath(path)
+    for extension in (env("PATHEXT") or ".COM;.EXE;.BAT;.CMD").split(";"):
+        if extension and os.path.isfile(path + extension):
+            if is_startable(path + extension):
+                return os.path.abspath(path + extension)
+            raise _not_startable(path + extension)
+    if os.path.isfile(path):
+        raise _not_startable(path)
+    raise _missing(path, word)
+
+
+def is_startable(path: str) -> bool:
+    """Whether CreateProcess, or cmd.exe for batch files, can start it. Windows drops trailing dots and spaces."""
+    return path.rstrip(". ").lower().endswith(STARTABLE)
+
+
+def is_batch(path: str) -> bool:
+    """Whether Windows would hand it to cmd.exe, whose parser then sees the arguments (CVE-2024-24576)."""
+    return path.rstrip(". ").lower().endswith(BATCH)
+
+
+def _not_startable(path: str) -> LauncherError:
+    return LauncherError(
+        "not-executable",
+        NOT_EXECUTABLE,
+        f"{path} is no program that Windows can start",
+        "name its interpreter: python, node, …",
+    )
+
+
+def _missing(path: str, word: str) -> LauncherError:
+    if os.path.isdir(path):
+        return LauncherError("not-executable", NOT_EXECUTABLE, f"{path} is a folder", "name a program")
+    return LauncherError(
+        "not-found", NOT_FOUND, f"there is no program {os.path.abspath(path)}" if _has_folder(word) else word
+    )

@@ -1,0 +1,152 @@
+"""`autopack-run rehearse`: the operator's own commands on a small real workload, and the evidence afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from launcher.discovery import FILE_NAME
+from launcher.errors import INTERRUPTED, ConfigurationError, WrongDataError
+from launcher.identity.url import parse_database_url
+from launcher.ports import free_port
+from launcher.rehearsal.probe import Server
+from launcher.template import render
+
+RUN = "telemetry-collection-v4"
+PHASES = 10
+
+
+def rehearse(folder: str | None, url: str | None) -> int:
+    """Play the run in a fresh folder, showing each command; return 0, or the code of the step that failed.
+
+    folder: a new or empty one, or None for one below the system's temporary folder. url: a database in place of the
+    SQLite file. Raises LauncherError where it cannot begin, and where the evidence is not what it must be.
+    """
+    _require_extra()
+    url = _checked(url)
+    home = _fresh(folder)
+    _write_profile_file(home, url)
+    say(f"Rehearsal in {home}\n")
+    stage = Stage(home)
+    try:
+        for action in ("seed create", "telemetry check", "telemetry drain"):
+            if code := stage.play(action):
+                return code
+        health = stage.serve()
+        if code := stage.play("telemetry check"):
+            return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    _show_evidence(stage, health)
+    return 0
+
+
+def say(text: str) -> None:
+    """Print for the operator, before the next child prints."""
+    print(text, flush=True)
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
+        raise ConfigurationError(
+            "no-extra", f"the rehearsal needs {' and '.join(missing)}", "pip install 'autopack-run[rehearsal]'"
+        )
+
+
+def _checked(url: str | None) -> str:
+    if url is None:
+        return "sqlite:///autopack_telemetry_seed.db"
+    database = parse_database_url(url, "--url", None)
+    if database.dialect != "sqlite":
+        raise ConfigurationError(
+            "not-yet", f"--url {database.shown}: this version proves SQLite databases only", "leave --url away"
+        )
+    return database.text
+
+
+def _fresh(folder: str | None) -> str:
+    if folder is None:
+        return os.path.realpath(tempfile.mkdtemp(prefix="autopack-rehearsal-"))
+    home = os.path.abspath(folder)
+    try:
+        os.makedirs(home, exist_ok=True)
+        if os.listdir(home):
+            raise ConfigurationError(
+                "folder-not-empty", f"--in {home}: there is something in it already", "--in with a new folder"
+            )
+    except OSError as error:
+        raise ConfigurationError(
+            "folder-not-empty", f"--in {home}: {error.strerror}", "--in with a new folder"
+        ) from None
+    return home
+
+
+def _write_profile_file(home: str, url: str) -> None:
+    values = {"python": sys.executable, "url": url}
+    quoted = {name: json.dumps(_braced(text), ensure_ascii=False) for name, text in values.items()}
+    with open(os.path.join(home, FILE_NAME), "w", encoding="utf-8", newline="\n") as file:
+        file.write(render("rehearsal.toml.j2", **quoted))
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+class Stage:
+    """A rehearsal's folder, and the operator's commands played in it."""
+
+    def __init__(self, home: str) -> None:
+        import autopack_run
+
+        self.home = home
+        # The entry point by its path: this very launcher, whatever else is on PATH or in the folder.
+        self._launcher = [sys.executable, os.path.abspath(autopack_run.__file__)]
+        left_out = ("DATABASE_URL", "DATABASE_URL_FILE")
+        self._env = {name: text for name, text in os.environ.items() if name.upper() not in left_out}
+        if dropped := [name for name in left_out if os.environ.get(name)]:
+            say(f"(this shell's {' and '.join(dropped)} is left out of the rehearsal)\n")
+
+    def play(self, action: str) -> int:
+        """Run `autopack-run ACTION` in the folder with the terminal's own streams; return its exit code."""
+        say(f"$ autopack-run {action}")
+        code = subprocess.run([*self._launcher, *action.split()], cwd=self.home, env=self._env, check=False).returncode
+        say(f"(exit {code})\n" if code else "")
+        return code
+
+    def report(self, action: str) -> Any:
+        """What `autopack-run ACTION --json` prints, parsed."""
+        words = [*self._launcher, *action.split(), "--json"]
+        return json.loads(
+            subprocess.run(words, cwd=self.home, env=self._env, check=True, stdout=subprocess.PIPE).stdout
+        )
+
+    def serve(self) -> dict[str, Any]:
+        """Start the server, ask it, stop it; return what /health said."""
+        port = free_port()
+        action = f"--port {port} dev serve"
+        say(f"$ autopack-run {action}")
+        with Server([*self._launcher, *action.split()], self.home, self._env, port) as server:
+            health = server.get("/health")
+            run = server.get(f"/runs/{RUN}")
+            say(f"GET /health -> {json.dumps(health)}\nGET /runs/{RUN} -> state {run.get('state', run.get('status'))}")
+        say("(server stopped)\n")
+        return health
+
+
+def _show_evidence(stage: Stage, health: dict[str, Any]) -> None:
+    """Print what the folder and the database show; raise WrongDataError where that is not one proven database."""
+    from launcher.rehearsal.evidence import collect
+
+    evidence = collect(stage.home, stage.report("telemetry check"), health, RUN)
+    say("Evidence")
+    for name, text in evidence.lines:
+        say(f"  {name:<10} {text}")
+    if evidence.complete != PHASES or evidence.wrong:
+        raise WrongDataError(
+            "rehearsal", "; ".join(evidence.wrong) or f"{evidence.complete} of {PHASES} phases are COMPLETE"
+        )
+    say(f"\nTo go on by hand: cd {stage.home}")
