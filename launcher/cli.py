@@ -230,13 +230,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.format_message(), file=sys.stderr)
         return errors.USAGE
     except click.UsageError as error:
-        usage = error.ctx.get_usage() + "\n" if error.ctx else ""
-        print(f"{usage}error: {error.format_message()}", file=sys.stderr)
-        return errors.USAGE
+        return _tell_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
     except Exception as error:  # the last resort: a bug's own words may hold a secret, its place does not
         return _tell_bug(error)
+
+
+def _tell_usage(error: click.UsageError) -> int:
+    usage = error.ctx.get_usage() + "\n" if error.ctx else ""
+    print(f"{usage}error: {error.format_message()}", file=sys.stderr)
+    ours = {name for option in root.params for name in option.opts}
+    if isinstance(error, click.NoSuchOption) and error.option_name in ours:
+        print(f"hint: {error.option_name} stands before PROFILE", file=sys.stderr)
+    return errors.USAGE
 
 
 def _tell(error: LauncherError) -> int:

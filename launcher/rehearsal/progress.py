@@ -1,0 +1,42 @@
+"""A bar on standard error where a terminal looks, a plain line a phase on standard output everywhere."""
+
+import shutil
+from types import TracebackType
+from typing import Self, TextIO
+
+import click
+
+
+class Progress:
+    """Click's progress bar, which grows and shrinks with the work that other drains leave."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = stream.isatty()
+        self._bar = click.progressbar(length=1, label="draining", show_pos=True, file=stream, hidden=not self._shown)
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._done:
+            self._bar.length = self._done
+        self._bar.__exit__(kind, error, trace)
+
+    def expect(self, remaining: int) -> None:
+        """Take in how many phases are still queued."""
+        self._bar.length = max(self._done + remaining, 1)
+
+    def line(self, text: str, *, done: bool = False) -> None:
+        """Print a line above the bar; `done` moves the bar by one phase."""
+        if self._shown:
+            # Both streams may be the same terminal: the line would be appended to the bar.
+            self._stream.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+            self._stream.flush()
+        click.echo(text)
+        self._done += done
+        self._bar.update(int(done))
