@@ -25,6 +25,8 @@ class Base(DeclarativeBase):
 
 
 class Run(Base):
+    """A run: what a seed creates and a drain works through."""
+
     __tablename__ = "runs"
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
@@ -36,6 +38,8 @@ class Run(Base):
 
 
 class Tier(Base):
+    """A group of a run's phases."""
+
     __tablename__ = "tiers"
     __table_args__ = (UniqueConstraint("run_id", "tier_id"), UniqueConstraint("run_id", "tier_index"))
 
@@ -48,6 +52,8 @@ class Tier(Base):
 
 
 class Phase(Base):
+    """A piece of work: QUEUED, claimed and EXECUTING, then COMPLETE."""
+
     __tablename__ = "phases"
     __table_args__ = (
         UniqueConstraint("run_id", "phase_id"),
@@ -89,6 +95,8 @@ class OfPhase:
 
 
 class LlmUsageEvent(OfPhase, Base):
+    """The tokens that a phase used."""
+
     __tablename__ = "llm_usage_events"
 
     provider: Mapped[str] = mapped_column(ID)
@@ -100,6 +108,8 @@ class LlmUsageEvent(OfPhase, Base):
 
 
 class TokenEstimationEvent(OfPhase, Base):
+    """What was predicted for a phase against what it took."""
+
     __tablename__ = "token_estimation_v2_events"
 
     category: Mapped[str] = mapped_column(ID)
@@ -113,6 +123,8 @@ class TokenEstimationEvent(OfPhase, Base):
 
 
 class BudgetEscalationEvent(OfPhase, Base):
+    """A phase that took more than its budget."""
+
     __tablename__ = "token_budget_escalation_events"
 
     reason: Mapped[str] = mapped_column(LABEL)
