@@ -4,12 +4,15 @@ import os
 import sys
 from typing import Any
 
-from launcher import banner, launch, proof
+from launcher import banner, launch
 from launcher.discovery import current_folder, find_profile_file
 from launcher.environment import process_variables
-from launcher.errors import USAGE, ConfigurationError, LauncherError, WrongDataError
+from launcher.errors import USAGE, ConfigurationError, LauncherError
 from launcher.plan import Plan, Request, make_plan
 from launcher.profiles import ACTIONS, Profile, ProfileFile, Task, load_profile_file
+
+BUILT = tuple(word for word in ACTIONS if word != "shell")
+"""The actions that this version has."""
 
 SCHEMA = 1
 """The number in every JSON report; it grows when a field changes its meaning or goes away."""
@@ -26,7 +29,8 @@ def open_file(request: Request) -> ProfileFile:
     return load_profile_file(request.file)
 
 
-def _plan(file: ProfileFile, profile: Profile, request: Request, task: Task | None = None) -> Plan:
+def plan_for(file: ProfileFile, profile: Profile, request: Request, task: Task | None = None) -> Plan:
+    """The launch as it is worked out here and now."""
     plan = make_plan(file, profile, task, request, process_variables())
     if request.verbose:
         plan.notes += [f"{path} is not there" for path in plan.skipped]
@@ -35,12 +39,12 @@ def _plan(file: ProfileFile, profile: Profile, request: Request, task: Task | No
 
 def task(file: ProfileFile, profile: Profile, name: str, request: Request, words: list[str]) -> int:
     """Prove the database and start the task."""
-    return launch.run_task(_plan(file, profile, request, profile.task(name)), words)
+    return launch.run_task(plan_for(file, profile, request, profile.task(name)), words)
 
 
 def execute(file: ProfileFile, profile: Profile, request: Request, words: list[str]) -> int:
     """Start any program, where the operator stands."""
-    return launch.run_program(_plan(file, profile, request), words, current_folder())
+    return launch.run_program(plan_for(file, profile, request), words, current_folder())
 
 
 def list_tasks(profile: Profile) -> list[str]:
@@ -51,7 +55,7 @@ def list_tasks(profile: Profile) -> list[str]:
         f"{profile.name}{f': {described}' if described else ''}",
         *(f"  {task.name:<{width}}  {task.description}".rstrip() for task in profile.tasks.values()),
         "" if profile.tasks else "  no tasks",
-        f"also: {', '.join(('exec', 'env', 'check', 'explain', 'adopt'))}",
+        f"also: {', '.join(BUILT)}",
     ]
 
 
@@ -70,7 +74,7 @@ def list_profiles(file: ProfileFile, as_json: bool) -> int:
         },
     }
     if as_json:
-        return _print_json(report)
+        return print_json(report)
     for profile in file.profiles.values():
         database = profile.values.get("database")
         print(f"{profile.name}  {profile.values.get('description', '')}".rstrip())
@@ -95,7 +99,7 @@ def emit(file: ProfileFile, profile: Profile, request: Request, shell_name: str 
     shell = shell_named(shell_name)
     if shell is None:
         raise LauncherError("unknown-shell", USAGE, f"unknown shell '{shell_name}'", known)
-    plan = _plan(file, profile, request)
+    plan = plan_for(file, profile, request)
     try:
         text = emit_for(shell, banner.changed(plan.shell, plan.environment))
     except CannotCarry as refusal:
@@ -109,77 +113,14 @@ def emit(file: ProfileFile, profile: Profile, request: Request, shell_name: str 
     return 0
 
 
-def check(file: ProfileFile, profile: Profile, request: Request, as_json: bool) -> int:
-    """Print the proof of the database's identity, or raise its fault."""
-    plan = _plan(file, profile, request)
-    try:
-        expected, identity = proof.prove(plan)
-    except LauncherError as error:
-        if as_json:
-            fault = {"slug": error.slug, "code": error.code, "message": error.message, "hint": error.hint}
-            _print_json(_report(plan, "not proven") | {"error": fault})
-        raise
-    if as_json:
-        return _print_json(_report(plan, "verified") | _facts(expected, identity))
-    print("\n".join(banner.lines(plan, expected, identity)))
-    return 0
-
-
-def _report(plan: Plan, verdict: str) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "verdict": verdict,
-        "file": plan.file.source.path,
-        "profile": plan.profile.name,
-        "place": plan.url.shown if plan.url else None,
-        "pinned": list(plan.pinned),
-        "notes": plan.notes,
-    }
-
-
-def _facts(expected: Any, identity: Any) -> dict[str, Any]:
-    return {
-        "database": expected.name,
-        "stamp": identity.stamp._asdict(),
-        "identity": {key: value for key, value in identity._asdict().items() if key not in ("stamp", "notes")},
-        "notes": [*identity.notes],
-    }
-
-
-def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    """Stamp the existing database at the profile's place; one that is stamped already stays as it is."""
-    from launcher.identity.stamp import write_stamp
-    from launcher.identity.verdict import inspect_database, judge, judge_tables
-
-    plan = _plan(file, profile, request)
-    if not profile.values.get("database"):
-        raise ConfigurationError(
-            "profile-file", f"profile '{profile.name}' names no database to adopt", 'database = "NAME"'
-        )
-    expected = proof.expectation(plan)._replace(writes=True)
-    identity = inspect_database(expected)
-    if identity is None:
-        raise WrongDataError("not-proven", f"nothing to adopt at {expected.url.shown}")
-    if identity.stamp:
-        judge(identity, expected)
-        print(f"already '{expected.name}' (db_id {identity.stamp.db_id}): {identity.path}")
-        return 0
-    judge_tables(identity, expected)
-    stamp = write_stamp(expected)
-    print(
-        f"adopted as '{stamp.database}' (db_id {stamp.db_id}): {identity.path}\n  tables  {', '.join(identity.tables)}"
-    )
-    return 0
-
-
 def explain(file: ProfileFile, profile: Profile, request: Request, name: str | None, as_json: bool) -> int:
     """Print where the values come from that the profile sets, pins or removes; every value masked by an allow list."""
     from launcher.explain import explained, text_lines
 
-    plan = _plan(file, profile, request)
+    plan = plan_for(file, profile, request)
     rows = explained(plan, name)
     if as_json:
-        return _print_json(
+        return print_json(
             {
                 "schema": SCHEMA,
                 "file": file.source.path,
@@ -192,7 +133,8 @@ def explain(file: ProfileFile, profile: Profile, request: Request, name: str | N
     return 0
 
 
-def _print_json(report: dict[str, Any]) -> int:
+def print_json(report: dict[str, Any]) -> int:
+    """Print the report; returns 0, the exit code of a report."""
     import json
 
     print(json.dumps(report, indent=2))

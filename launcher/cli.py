@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from launcher import actions, errors
+from launcher import actions, database_actions, errors
 from launcher.errors import LauncherError
 from launcher.nearest import did_you_mean
 from launcher.plan import Request
@@ -132,7 +132,7 @@ def _sets(_ctx: click.Context, _parameter: click.Parameter, values: Sequence[str
 def root(ctx: click.Context, /, **_options: Any) -> None:
     """Start a program with the right environment, on the right database, and prove it.
 
-    PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, check, explain, adopt.
+    PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, check, explain, adopt, recover.
     """
     ctx.obj = _request(ctx.params)
 
@@ -163,7 +163,7 @@ def env(file: ProfileFile, profile: Profile, request: Request, shell: str | None
 @click.command(help="Prove the database's identity; start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 def check(file: ProfileFile, profile: Profile, request: Request, as_json: bool) -> int:
-    return actions.check(file, profile, request, as_json)
+    return database_actions.check(file, profile, request, as_json)
 
 
 @click.command(help="Show where each value comes from, masked.")
@@ -175,10 +175,22 @@ def explain(file: ProfileFile, profile: Profile, request: Request, name: str | N
 
 @click.command(help="Accept an existing database under the profile's name: stamp it.")
 def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    return actions.adopt(file, profile, request)
+    return database_actions.adopt(file, profile, request)
 
 
-_ACTIONS: dict[str, click.Command] = {"exec": exec_, "env": env, "check": check, "explain": explain, "adopt": adopt}
+@click.command(help="Finish what a killed writer left, after copying the files aside.")
+def recover(file: ProfileFile, profile: Profile, request: Request) -> int:
+    return database_actions.recover(file, profile, request)
+
+
+_ACTIONS: dict[str, click.Command] = {
+    "exec": exec_,
+    "env": env,
+    "check": check,
+    "explain": explain,
+    "adopt": adopt,
+    "recover": recover,
+}
 
 
 @root.command(help="Write a first autopack-run.toml into this folder.")

@@ -44,6 +44,7 @@ FLOORS = [
     ["launcher.proof", "launcher.explain", "launcher.child", "launcher.banner"],
     ["launcher.launch"],
     ["launcher.actions", "launcher.rehearsal"],
+    ["launcher.database_actions"],
     ["launcher.cli"],
 ]
 PACKAGES = ("launcher.identity", "launcher.rehearsal")
