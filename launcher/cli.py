@@ -1,268 +1,83 @@
-"""The command line: parse, call, print. What decides lives in the modules it calls."""
+"""The edge of the command line: run it, and turn every end of it into an exit code and words that help."""
 
+import errno
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
-from launcher import actions, database_actions, errors
+from launcher import errors
+from launcher.banner import say
+from launcher.commands import root
 from launcher.errors import LauncherError
-from launcher.nearest import did_you_mean
-from launcher.plan import Request
-from launcher.profiles import ACTIONS, COMMANDS, Profile, ProfileFile
 
 INTERNAL = 70  # sysexits.h, EX_SOFTWARE
-_BUILT = ("init", "profiles", "rehearse", "schema")
-
-
-class Raw(click.Command):
-    """A command whose words are the child's, untouched: no option of ours, no `--`, no expansion."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.params = {"words": list(args)}
-        return []
-
-
-class ProfileGroup(click.Group):
-    """`autopack-run PROFILE …`: the fixed actions, and the profile's tasks as the file names them."""
-
-    def __init__(self, file: ProfileFile, profile: Profile) -> None:
-        super().__init__(
-            profile.name, invoke_without_command=True, callback=self._alone, help=profile.values.get("description")
-        )
-        self.file, self.profile = file, profile
-
-    def _alone(self) -> int | None:
-        """`autopack-run PROFILE`: the default task, or the list of tasks."""
-        ctx = click.get_current_context()
-        if ctx.invoked_subcommand is not None:
-            return None
-        default = self.profile.values.get("default")
-        if default:
-            return actions.task(self.file, self.profile, default, ctx.obj, [])
-        click.echo("\n".join(actions.list_tasks(self.profile)))
-        return 0
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return [*self.profile.tasks, *_ACTIONS]
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command:
-        if name in _ACTIONS:
-            return _bound(_ACTIONS[name], self.file, self.profile)
-        if name in ACTIONS:
-            raise _not_yet(f"PROFILE {name}")
-        task = self.profile.task(name)
-
-        def start(words: list[str]) -> int:
-            return actions.task(self.file, self.profile, name, click.get_current_context().obj, words)
-
-        return Raw(name, callback=start, help=task.description)
-
-
-class Root(click.Group):
-    """The commands of the launcher; any other first word is a profile's name."""
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        if name in COMMANDS and name not in _BUILT:
-            raise _not_yet(name)
-        command = super().get_command(ctx, name)
-        if command:
-            return command
-        ctx.obj = _request(ctx.params)  # click finds the command before it calls the group
-        try:
-            file = actions.open_file(ctx.obj)
-        except LauncherError as error:
-            hint = did_you_mean(name, _BUILT)
-            if error.slug == "no-profile-file" and hint:
-                raise LauncherError(
-                    "unknown-profile", errors.USAGE, f"no command '{name}', and {error.message}", hint
-                ) from None
-            raise
-        return ProfileGroup(file, file.profile(name))
-
-
-def _not_yet(name: str) -> LauncherError:
-    return errors.ConfigurationError(
-        "not-yet", f"this version has no '{name}' yet", "autopack-run --help lists what it has"
-    )
-
-
-def _bound(command: click.Command, file: ProfileFile, profile: Profile) -> click.Command:
-    """The action with the profile filled in."""
-    import copy
-
-    bound = copy.copy(command)
-    callback: Callable[..., Any] = command.callback  # type: ignore[assignment]
-    bound.callback = lambda **options: callback(file, profile, click.get_current_context().obj, **options)
-    return bound
-
-
-def _sets(_ctx: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    pairs = [value.partition("=") for value in values]
-    for name, mark, _ in pairs:
-        if not mark or not (name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit()):
-            raise click.BadParameter("the form is NAME=VALUE, NAME of letters, digits and _")
-    return tuple((name, value) for name, _, value in pairs)
-
-
-@click.group(
-    cls=Root, context_settings={"help_option_names": ["-h", "--help"]}, subcommand_metavar="PROFILE ACTION [ARGS]..."
-)
-@click.option("-f", "--file", metavar="FILE", help="The profile file, in place of the nearest autopack-run.toml.")
-@click.option("-q", "--quiet", is_flag=True, help="No banner and no notes.")
-@click.option("-v", "--verbose", is_flag=True, help="More about what was looked for.")
-@click.option(
-    "--set", "sets", multiple=True, metavar="NAME=VALUE", callback=_sets, help="Set a variable above all layers."
-)
-@click.option(
-    "--database",
-    type=click.Choice(["profile", "env"]),
-    help="Which DATABASE_URL counts where shell and profile differ.",
-)
-@click.option("--verify", is_flag=True, help="Prove the database first, for exec too.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The number that {port} stands for.")
-@click.option("--allow-empty", is_flag=True, help="Start although needs_rows tables are empty.")
-@click.option("--accept", metavar="db_id=…", hidden=True)
-@click.option("--pins", hidden=True)
-@click.option("--report", metavar="FILE", hidden=True)
-@click.version_option(package_name="autopack-run", message="autopack-run %(version)s")
-@click.pass_context
-def root(ctx: click.Context, /, **_options: Any) -> None:
-    """Start a program with the right environment, on the right database, and prove it.
-
-    PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, check, explain, adopt, recover.
-    """
-    ctx.obj = _request(ctx.params)
-
-
-def _request(options: dict[str, Any]) -> Request:
-    for name in ("accept", "pins", "report"):
-        if options[name] is not None:
-            raise errors.ConfigurationError(
-                "not-yet", f"--{name} has no effect in this version", f"leave --{name} away"
-            )
-    return Request(**{name: options[name] for name in Request._fields})
-
-
-@click.command(cls=Raw, options_metavar="", help="Start any program with the profile's variables: exec [--] CMD...")
-def exec_(file: ProfileFile, profile: Profile, request: Request, words: list[str]) -> int:
-    words = words[1:] if words[:1] == ["--"] else words
-    if not words or words[0].startswith("-"):
-        raise click.UsageError("exec needs a program: autopack-run PROFILE exec [--] CMD [ARGS]...")
-    return actions.execute(file, profile, request, words)
-
-
-@click.command(help="Print what the profile changes, as text for a shell to evaluate.")
-@click.option("--shell", metavar="NAME", help="The shell; detected where it is left away.")
-def env(file: ProfileFile, profile: Profile, request: Request, shell: str | None) -> int:
-    return actions.emit(file, profile, request, shell)
-
-
-@click.command(help="Prove the database's identity; start nothing.")
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
-def check(file: ProfileFile, profile: Profile, request: Request, as_json: bool) -> int:
-    return database_actions.check(file, profile, request, as_json)
-
-
-@click.command(help="Show where each value comes from, masked.")
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
-def explain(file: ProfileFile, profile: Profile, request: Request, name: str | None, as_json: bool) -> int:
-    return actions.explain(file, profile, request, name, as_json)
-
-
-@click.command(help="Accept an existing database under the profile's name: stamp it.")
-def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    return database_actions.adopt(file, profile, request)
-
-
-@click.command(help="Finish what a killed writer left, after copying the files aside.")
-def recover(file: ProfileFile, profile: Profile, request: Request) -> int:
-    return database_actions.recover(file, profile, request)
-
-
-_ACTIONS: dict[str, click.Command] = {
-    "exec": exec_,
-    "env": env,
-    "check": check,
-    "explain": explain,
-    "adopt": adopt,
-    "recover": recover,
-}
-
-
-@root.command(help="Write a first autopack-run.toml into this folder.")
-def init() -> int:
-    from launcher.init import write_profile_file
-
-    click.echo(f"wrote {write_profile_file(os.getcwd())}")
-    return 0
-
-
-@root.command(help="List the profiles with their databases and tasks.")
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
-@click.pass_obj
-def profiles(request: Request, as_json: bool) -> int:
-    return actions.list_profiles(actions.open_file(request), as_json)
-
-
-@root.command(help="Play a whole run in a fresh folder: create, check, drain, serve, check.")
-@click.option(
-    "--in", "folder", metavar="DIR", help="A new or empty folder, in place of one below the system's temporary one."
-)
-@click.option("--url", metavar="URL", help="A database in place of the SQLite file.")
-def rehearse(folder: str | None, url: str | None) -> int:
-    from launcher.rehearsal.command import rehearse as play
-
-    return play(folder, url)
-
-
-@root.command(help="Print the JSON Schema of the profile file.")
-def schema() -> int:
-    from launcher.schema import schema_text
-
-    click.echo(schema_text(), nl=False)
-    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. The one place that turns an error into text."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a console in cp437 must not turn a report into a traceback
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_output()
     try:
         # windows_expand_args: click would expand * and %X% in the child's arguments on Windows.
         result = root.main(arguments, "autopack-run", standalone_mode=False, windows_expand_args=False)
+        sys.stdout.flush()
         return int(result or 0)
     except LauncherError as error:
         return _tell(error)
     except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
+        say(error.format_message())
         return errors.USAGE
     except click.UsageError as error:
         return _tell_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
+    except SystemExit:  # click's own answer to a broken pipe
+        return errors.BROKEN_PIPE
+    except OSError as error:
+        return _tell_lost_output(error) if error.errno in _OUTPUT_LOST else _tell_bug(error)
     except Exception as error:  # the last resort: a bug's own words may hold a secret, its place does not
         return _tell_bug(error)
 
 
+# What writing to a pipe that nobody reads (Windows says EINVAL), a full disk or a broken one raises.
+_OUTPUT_LOST = (errno.EPIPE, errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
+
+
+def _prepare_output() -> None:
+    """A console in cp437 must not turn a report into a traceback; a closed standard output is one that nobody reads."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _tell_usage(error: click.UsageError) -> int:
     usage = error.ctx.get_usage() + "\n" if error.ctx else ""
-    print(f"{usage}error: {error.format_message()}", file=sys.stderr)
+    say(f"{usage}error: {error.format_message()}")
     ours = {name for option in root.params for name in option.opts}
     if isinstance(error, click.NoSuchOption) and error.option_name in ours:
-        print(f"hint: {error.option_name} stands before PROFILE", file=sys.stderr)
+        say(f"hint: {error.option_name} stands before PROFILE")
     return errors.USAGE
 
 
+def _tell_lost_output(error: OSError) -> int:
+    """A report that was not written whole is no success. Nobody reads a broken pipe's end: that needs no words."""
+    # What is left in the buffer would fail again when Python ends, and make the exit code 120.
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
+    if error.errno in (errno.EPIPE, errno.EINVAL):
+        return errors.BROKEN_PIPE
+    what = f"standard output could not be written: {error.strerror}"
+    return _tell(LauncherError("output", errors.OUTPUT, what, "make room, or write it elsewhere; then run it again"))
+
+
 def _tell(error: LauncherError) -> int:
-    print(f"error: {error.message}", file=sys.stderr)
+    say(f"error: {error.message}")
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
-    print(f"autopack-run: {error.slug}: exit {error.code}, see docs/faults.md#{error.slug}", file=sys.stderr)
+        say(f"hint: {error.hint}")
+    say(f"autopack-run: {error.slug}: exit {error.code}, see docs/faults.md#{error.slug}")
     return error.code
 
 
@@ -270,5 +85,5 @@ def _tell_bug(error: Exception) -> int:
     import traceback
 
     said = f": {error.strerror}" if isinstance(error, OSError) else ""
-    print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr)
+    say("".join(traceback.format_tb(error.__traceback__)))
     return _tell(LauncherError("internal", INTERNAL, f"{type(error).__name__}{said}", "report it with the lines above"))

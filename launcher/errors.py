@@ -3,12 +3,14 @@
 USAGE = 2
 WRONG_DATA = 65
 UNREACHABLE = 69
+OUTPUT = 74
 BUSY = 75
 PERMISSION = 77
 CONFIGURATION = 78
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # 128 + SIGPIPE: what a program that does not ignore it ends with
 
 
 class LauncherError(Exception):

@@ -27,7 +27,7 @@ def table(page: str, heading: str) -> list[list[str]]:
 
 
 def test_every_command_is_documented() -> None:
-    from launcher import cli
+    from launcher import commands
     from launcher.profiles import ACTIONS
 
     documented = {
@@ -36,16 +36,16 @@ def test_every_command_is_documented() -> None:
         for cell in re.findall(r"`autopack-run ([^`]*)`", row[0])
     }
     words = {words.split()[1] if words.startswith("PROFILE ") else words.split()[0] for words in documented}
-    assert words - {"PROFILE", "TASK"} == {*cli._ACTIONS, *cli.root.commands}
-    assert set(cli._ACTIONS) <= set(ACTIONS)
+    assert words - {"PROFILE", "TASK"} == {*commands._ACTIONS, *commands.root.commands}
+    assert set(commands._ACTIONS) <= set(ACTIONS)
 
 
 def test_every_option_is_documented() -> None:
     import click
 
-    from launcher import cli
+    from launcher import commands
 
-    options = [each for each in cli.root.params if isinstance(each, click.Option) and not each.hidden]
+    options = [each for each in commands.root.params if isinstance(each, click.Option) and not each.hidden]
     known = {name for option in options for name in option.opts} - {"--version"}
     documented = {
         name for row in table(text("README.md"), "| option") for name in re.findall(r"`(-{1,2}[a-z-]+)", row[0])
@@ -136,11 +136,11 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"]])
 def test_help_names_every_command(words: list[str], tmp_path: Path) -> None:
-    from launcher import cli
+    from launcher import commands
 
     shown = run(words, tmp_path)
     assert shown.returncode == 0
-    assert all(f"\n  {name} " in shown.stdout for name in cli.root.commands)
+    assert all(f"\n  {name} " in shown.stdout for name in commands.root.commands)
 
 
 def test_schema_prints_the_file(tmp_path: Path) -> None:
