@@ -1,5 +1,6 @@
 """What an operator and a child are told about a launch, with nothing secret in it."""
 
+import os
 import sys
 
 from launcher.environment import Environment
@@ -14,13 +15,28 @@ def show(plan: Plan, expected: Expectation | None, identity: Identity | None) ->
     if plan.request.quiet:
         return
     for line in lines(plan, expected, identity) if expected else _unproven(plan):
-        print(line, file=sys.stderr)
+        say(line)
+
+
+def say(line: str) -> None:
+    """Print a line to standard error. One that is closed, full or a broken pipe changes nothing else.
+
+    print(file=None), which is what a closed standard error gives, would write into the child's standard output; and
+    what stays in the buffer of one that fails would fail again at the end and make the exit code 120
+    (docs.python.org, "sys.exit").
+    """
+    if sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
 
 
 def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[str]:
     """The banner: profile file, profile, task; database name, place, stamp; what is pinned; the interpreter."""
     title = f"autopack-run: {plan.profile.name}{f' {plan.task.name}' if plan.task else ''}"
-    return [
+    told = [
         title,
         f"  file      {plan.file.source.path}",
         f"  database  {expected.name} at {expected.url.shown}",
@@ -29,6 +45,7 @@ def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[
         f"  python    {_python(plan)}",
         *(f"  note      {note}" for note in (*plan.notes, *(identity.notes if identity else ()))),
     ]
+    return [_one_line(line) for line in told]
 
 
 def _unproven(plan: Plan) -> list[str]:
@@ -39,7 +56,15 @@ def _unproven(plan: Plan) -> list[str]:
         )
     if "python" in vars(plan) and plan.python.note:
         told.append(f"autopack-run: note: {plan.python.note}")
-    return told
+    return [_one_line(line) for line in told]
+
+
+def _one_line(text: str) -> str:
+    """A file name may hold line ends and terminal sequences, with which it could forge a line of the banner."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def _stamp(identity: Identity | None) -> str:
@@ -62,9 +87,9 @@ def _python(plan: Plan) -> str:
 
 
 def facts(plan: Plan, expected: Expectation | None, identity: Identity | None) -> dict[str, str]:
-    """The banner's facts as AUTOPACK_RUN_* variables for the child; what is not known is not set."""
+    """The banner's facts as AUTOPACK_RUN_* variables for the child; "" is what is not known, and is not to be set."""
     stamp = identity.stamp if identity else None
-    known = {
+    return {
         "AUTOPACK_RUN_FILE": plan.file.source.path,
         "AUTOPACK_RUN_ROOT": plan.file.root,
         "AUTOPACK_RUN_PROFILE": plan.profile.name,
@@ -74,9 +99,18 @@ def facts(plan: Plan, expected: Expectation | None, identity: Identity | None) -
         "AUTOPACK_RUN_DATABASE_PLACE": plan.url.shown if plan.url else "",
         "AUTOPACK_RUN_DATABASE_ID": stamp.db_id if stamp else "",
         "AUTOPACK_RUN_VERIFIED": "1" if stamp else "0",
-        "AUTOPACK_RUN_PYTHON": plan.python.path if "python" in vars(plan) else "",
+        "AUTOPACK_RUN_PYTHON": _fact_python(plan, expected),
     }
-    return {name: text for name, text in known.items() if text}
+
+
+def _fact_python(plan: Plan, expected: Expectation | None) -> str:
+    """The interpreter where the banner names one, or the command has asked for it; looking for it costs time."""
+    if expected is None and "python" not in vars(plan):
+        return ""
+    try:
+        return plan.python.path
+    except LauncherError:
+        return ""
 
 
 def changed(before: Environment, after: Environment) -> dict[str, str | None]:

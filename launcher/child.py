@@ -1,10 +1,14 @@
 """Starting the program: in the launcher's place, or below it and waited for."""
 
+import contextlib
 import os
 import sys
 from typing import NamedTuple, NoReturn
 
 from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, ConfigurationError, LauncherError
+
+# One string of a Linux exec, its closing NUL included (MAX_ARG_STRLEN, execve(2)).
+_STRING_LIMIT = 131_072
 
 
 class Command(NamedTuple):
@@ -24,8 +28,22 @@ def run(command: Command, replace: bool) -> int:
     Raises LauncherError where it cannot be started.
     """
     enter(command.folder)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by the shell (`>&-`)
+            with contextlib.suppress(OSError, ValueError):  # a full disk, a broken pipe: the child finds it as it is
+                stream.flush()
+    try:
+        return _start(command, replace)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "bad-value",
+            f"a word or variable for {command.words[0]!a} has a character that this locale's encoding"
+            f" ({error.encoding}) lacks: {error.object[error.start : error.end]!a}",
+            "use a UTF-8 locale, or set PYTHONUTF8=1",
+        ) from None
+
+
+def _start(command: Command, replace: bool) -> int:
     if sys.platform == "win32":
         from launcher import child_windows
 
@@ -39,6 +57,9 @@ def run(command: Command, replace: bool) -> int:
 
 def enter(folder: str) -> None:
     """Make the folder the current one; raises ConfigurationError where that is not possible."""
+    with contextlib.suppress(OSError):  # the launcher's may have been deleted
+        if folder == os.getcwd():  # one may be in a folder that one may not enter again
+            return
     try:
         os.chdir(folder)
     except OSError as error:
@@ -51,31 +72,45 @@ def raise_start_error(error: OSError, command: Command) -> NoReturn:
     """Turn the system's refusal to start the program into 126 or 127."""
     import errno
 
-    program = command.program
-    if error.errno == errno.E2BIG or getattr(error, "winerror", 0) == 206:
-        raise LauncherError(
-            "not-executable", NOT_EXECUTABLE, f"{program}: arguments and environment are too large for this system"
-        )
+    program, windows_code = command.program, getattr(error, "winerror", 0)
+    if error.errno == errno.E2BIG or windows_code == 206:
+        raise _not_executable(f"{program}: {_too_large(command.words)}", "hand it over in a file, or in parts")
     if error.errno == errno.ENOENT and os.path.exists(program):
-        raise LauncherError(
-            "not-executable",
-            NOT_EXECUTABLE,
-            f"{program}: its interpreter {_shebang(program)} is not there",
-            "fix its first line, or name the interpreter",
-        )
+        raise _not_executable(f"{program}: {_no_interpreter(program)}", "fix its first line, or name the interpreter")
     if error.errno == errno.ENOENT:
         raise LauncherError("not-found", NOT_FOUND, f"there is no program {program}")
-    if error.errno == errno.ENOEXEC or getattr(error, "winerror", 0) == 193:
-        raise LauncherError(
-            "not-executable",
-            NOT_EXECUTABLE,
-            f"{program} is no program that this system can start",
-            f'name its interpreter: sh "{program}"',
+    if error.errno == errno.ENOEXEC or windows_code == 193:
+        hint = (
+            ""
+            if sys.platform == "win32"
+            else f"give it a first line (#!/bin/sh), or name its interpreter: sh '{program}'"
         )
-    raise LauncherError("not-executable", NOT_EXECUTABLE, f"{program} cannot be started: {error.strerror}")
+        raise _not_executable(f"{program} is no program that this system can start", hint)
+    raise _not_executable(f"{program} cannot be started: {error.strerror}")
 
 
-def _shebang(program: str) -> str:
-    with open(program, "rb") as file:
+def _not_executable(message: str, hint: str = "") -> LauncherError:
+    return LauncherError("not-executable", NOT_EXECUTABLE, message, hint)
+
+
+def _too_large(words: list[str]) -> str:
+    if sys.platform == "win32":
+        return f"{sum(map(len, words))} characters of arguments; a Windows command line takes 32767"
+    sizes = [len(os.fsencode(word)) for word in words]
+    if sys.platform == "linux" and max(sizes) >= _STRING_LIMIT:
+        place = sizes.index(max(sizes))
+        return f"argument {place} has {max(sizes)} bytes; this system hands at most {_STRING_LIMIT - 1} to a program"
+    return f"{sum(sizes)} bytes of arguments, with the environment, are too many for this system"
+
+
+def _no_interpreter(program: str) -> str:
+    """Which interpreter the script asks for: the system says only that something is not there."""
+    first = b""
+    with contextlib.suppress(OSError), open(program, "rb") as file:  # what may be executed need not be readable
         first = file.readline(200)
-    return first[2:].decode("utf-8", "replace").strip() if first.startswith(b"#!") else "(the loader)"
+    if not first.startswith(b"#!"):
+        return "its interpreter (the loader) is not there"
+    name = first[2:].decode("utf-8", "replace").strip()
+    if first.endswith(b"\r\n"):
+        return f"its first line ends in CR LF, so that {name!r} with a CR is asked for; save it with LF"
+    return f"its interpreter {name} is not there"

@@ -146,8 +146,8 @@ def _request(options: dict[str, Any]) -> Request:
 
 @click.command(cls=Raw, options_metavar="", help="Start any program with the profile's variables: exec [--] CMD...")
 def exec_(file: ProfileFile, profile: Profile, request: Request, words: list[str]) -> int:
-    words = words[1:] if words[:1] == ["--"] else words
-    if not words or words[0].startswith("-"):
+    marked, words = words[:1] == ["--"], words[1:] if words[:1] == ["--"] else words
+    if not words or (words[0].startswith("-") and not marked):
         raise click.UsageError("exec needs a program: autopack-run PROFILE exec [--] CMD [ARGS]...")
     return actions.execute(file, profile, request, words)
 

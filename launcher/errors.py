@@ -16,7 +16,7 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE: what a program that does not ignore it ends 
 class LauncherError(Exception):
     """Something the operator has to know, worded for them.
 
-    slug: the heading in docs/errors.md; code: the exit code; message: what, with the value and where it came
+    slug: the heading in docs/faults.md; code: the exit code; message: what, with the value and where it came
     from, never a password; hint: the exact command or line that helps, or "".
     """
 

@@ -1,14 +1,14 @@
 """Running a task or a program: prove the database, tell what is known, start, and stamp what was created."""
 
 import os
-import sys
 from collections.abc import Sequence
 
 from launcher import banner, child, proof
-from launcher.environment import Origin
-from launcher.errors import ConfigurationError
+from launcher.environment import PROCESS, Origin
+from launcher.errors import ConfigurationError, WrongDataError
 from launcher.identity.expectation import Expectation, Identity
 from launcher.plan import Plan
+from launcher.profiles import Inherited
 from launcher.programs import find_program
 
 # Keys of the profile file that are read and validated, and whose effect is not built yet.
@@ -24,16 +24,24 @@ def run_task(plan: Plan, arguments: Sequence[str]) -> int:
             raise ConfigurationError(
                 "not-yet", f"{values.place(key)}: this version does not do that yet", f"leave '{key}' away"
             )
-    words = [plan.expand(word, values.place("run")) for word in values.get("run")] + list(arguments)
-    cwd = values.get("cwd")
-    folder = (
-        os.path.abspath(os.path.join(plan.file.root, plan.expand(cwd, values.place("cwd")))) if cwd else plan.file.root
-    )
-    if plan.request.port or values.get("port"):
+    words = [plan.expand(word, values.place("run")) for word in values.get("run")]
+    folder = _folder(plan, values)
+    if values.get("port") or (plan.request.port and any("{port}" in word for word in values.get("run"))):
         from launcher.ports import refuse_taken
 
+        # A task that only talks to the port (its env has it, its command line has not) wants it taken.
         refuse_taken(plan.port)
-    return _run(plan, words, folder)
+    return _run(plan, words + list(arguments), folder)
+
+
+def _folder(plan: Plan, values: Inherited) -> str:
+    """Where the task runs; raises ConfigurationError where there is no such folder."""
+    cwd, place = values.get("cwd"), values.place("cwd")
+    folder = os.path.abspath(os.path.join(plan.file.root, plan.expand(cwd, place))) if cwd else plan.file.root
+    if not os.path.isdir(folder):  # told before anything else is done
+        what = "not a folder" if os.path.exists(folder) else "not there"
+        raise ConfigurationError("no-folder", f"{place}: {folder} is {what}", "fix cwd in the task, or make the folder")
+    return folder
 
 
 def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
@@ -64,8 +72,22 @@ def _command(
     else:
         program = find_program(words[0], plan.environment.text, folder)
     for name, text in banner.facts(plan, expected, identity).items():
-        plan.environment.set(name, text, Origin("launcher", "a fact of this launch"))
+        origin = Origin("launcher", "a fact of this launch")
+        if text:
+            plan.environment.set(name, text, origin)
+        else:  # what a `.env` file or --set says of it is no fact
+            plan.environment.remove(name, origin)
+    _correct_pwd(plan, folder)
     return child.Command(program, words, plan.environment.as_dict(), folder)
+
+
+def _correct_pwd(plan: Plan, folder: str) -> None:
+    """The shell's PWD names its own folder; a program that trusts it would work beside the task's (cd corrects it)."""
+    value = plan.environment.get("PWD")
+    if os.name == "nt" or value is None or value.origin.kind != PROCESS:
+        return
+    if os.path.realpath(value.text) != os.path.realpath(folder):
+        plan.environment.set("PWD", folder, Origin("launcher", "where the program runs"))
 
 
 def _stamp_created(plan: Plan, expected: Expectation) -> None:
@@ -73,13 +95,19 @@ def _stamp_created(plan: Plan, expected: Expectation) -> None:
     from launcher.identity.stamp import write_stamp
     from launcher.identity.verdict import inspect_database, judge, judge_tables
 
-    expected = expected._replace(creates=False, needs_rows=())
+    expected = expected._replace(needs_rows=())
     identity = inspect_database(expected)
-    assert identity is not None
+    if identity is None:
+        raise WrongDataError(
+            "no-tables",
+            f"the task ended with 0, and there is no database at {expected.url.shown} ({expected.place})",
+            "does the program use DATABASE_URL? Run it with exec and look where it writes",
+        )
+    expected = expected._replace(creates=False)
     if identity.stamp is None:
         judge_tables(identity, expected)
         stamp = write_stamp(expected)
         if not plan.request.quiet:
-            print(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}", file=sys.stderr)
+            banner.say(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}")
     else:
         judge(identity, expected)

@@ -12,6 +12,14 @@ from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, LauncherError
 WINDOWS = os.name == "nt"
 BATCH = (".bat", ".cmd")
 STARTABLE = (".com", ".exe", *BATCH)
+# What starts a file that Windows itself would only open, by its extension.
+_INTERPRETERS = {
+    ".py": "python",
+    ".pyw": "pythonw",
+    ".js": "node",
+    ".ps1": "powershell -NoProfile -File",
+    ".sh": "bash",
+}
 Lookup = Callable[[str], str | None]
 
 
@@ -25,11 +33,11 @@ def find_program(word: str, env: Lookup, folder: str) -> str:
     if not word:
         raise LauncherError("not-found", NOT_FOUND, "the program's name is empty")
     if _has_folder(word):
-        return _program_at(os.path.join(folder, word), env, word)
+        return _program_at(os.path.join(folder, word), env)
     refused: LauncherError | None = None
     for entry in search_path(env, folder):
         try:
-            return _program_at(os.path.join(entry, word), env, word)
+            return _program_at(os.path.join(entry, word), env)
         except LauncherError as error:
             if error.code == NOT_EXECUTABLE and refused is None:
                 refused = error
@@ -42,25 +50,34 @@ def find_program(word: str, env: Lookup, folder: str) -> str:
 
 
 def search_path(env: Lookup, folder: str) -> Iterator[str]:
-    """The folders of the child's PATH but those that mean the current folder."""
-    here = os.path.normcase(os.path.abspath(folder))
+    """The folders of the child's PATH, but those that mean the current folder, whatever it is, or lead to it.
+
+    An absolute entry means one folder, wherever one is: that it happens to be the current one is no reason to skip it.
+    """
+    here = _folded(folder)
     for written in (env("PATH") or "").split(os.pathsep):
         entry = written.strip('"') if WINDOWS else written
-        if entry and os.path.normcase(os.path.abspath(os.path.join(folder, entry))) != here:
+        if not entry or (WINDOWS and entry.endswith(":")):  # `C:` is the current folder of that drive
+            continue
+        if os.path.isabs(entry) or _folded(os.path.join(folder, entry)) != here:
             yield os.path.join(folder, entry)
+
+
+def _folded(path: str) -> str:
+    return os.path.normcase(os.path.abspath(path))
 
 
 def _has_folder(word: str) -> bool:
     return "/" in word or (WINDOWS and ("\\" in word or os.path.splitdrive(word)[0] != ""))
 
 
-def _program_at(path: str, env: Lookup, word: str) -> str:
-    return _windows_program(path, env, word) if WINDOWS else _posix_program(path, word)
+def _program_at(path: str, env: Lookup) -> str:
+    return _windows_program(path, env) if WINDOWS else _posix_program(path)
 
 
-def _posix_program(path: str, word: str) -> str:
+def _posix_program(path: str) -> str:
     if not os.path.isfile(path):
-        raise _missing(path, word)
+        raise _missing(path)
     if not os.access(path, os.X_OK):
         raise LauncherError(
             "not-executable", NOT_EXECUTABLE, f"{path} is not executable", f"chmod +x '{path}', or name its interpreter"
@@ -68,7 +85,7 @@ def _posix_program(path: str, word: str) -> str:
     return os.path.abspath(path)
 
 
-def _windows_program(path: str, env: Lookup, word: str) -> str:
+def _windows_program(path: str, env: Lookup) -> str:
     """A PATHEXT sibling before the file itself: an extensionless file is a shell script on Windows."""
     if is_startable(path) and os.path.isfile(path):
         return os.path.abspath(path)
@@ -79,7 +96,7 @@ def _windows_program(path: str, env: Lookup, word: str) -> str:
             raise _not_startable(path + extension)
     if os.path.isfile(path):
         raise _not_startable(path)
-    raise _missing(path, word)
+    raise _missing(path)
 
 
 def is_startable(path: str) -> bool:
@@ -93,17 +110,20 @@ def is_batch(path: str) -> bool:
 
 
 def _not_startable(path: str) -> LauncherError:
+    interpreter = _INTERPRETERS.get(os.path.splitext(path)[1].lower())
     return LauncherError(
         "not-executable",
         NOT_EXECUTABLE,
         f"{path} is no program that Windows can start",
-        "name its interpreter: python, node, …",
+        f'name its interpreter: {interpreter} "{path}"' if interpreter else "name its interpreter: python, node, …",
     )
 
 
-def _missing(path: str, word: str) -> LauncherError:
-    if os.path.isdir(path):
-        return LauncherError("not-executable", NOT_EXECUTABLE, f"{path} is a folder", "name a program")
-    return LauncherError(
-        "not-found", NOT_FOUND, f"there is no program {os.path.abspath(path)}" if _has_folder(word) else word
-    )
+def _missing(path: str) -> LauncherError:
+    try:
+        os.stat(path)
+        return LauncherError("not-executable", NOT_EXECUTABLE, f"{path} is not a file", "name a program")
+    except PermissionError as error:
+        return LauncherError("not-executable", NOT_EXECUTABLE, f"{path} cannot be looked at: {error.strerror}")
+    except (OSError, ValueError):
+        return LauncherError("not-found", NOT_FOUND, f"there is no program {os.path.abspath(path)}")
