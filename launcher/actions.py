@@ -22,10 +22,6 @@ def open_file(request: Request) -> ProfileFile:
     """The profile file of `-f`, else the nearest one."""
     if request.file is None:
         return load_profile_file(find_profile_file(current_folder()))
-    if os.path.isdir(request.file):
-        raise ConfigurationError(
-            "profile-file", f"-f {request.file} is a folder", f"-f {os.path.join(request.file, 'autopack-run.toml')}"
-        )
     return load_profile_file(request.file)
 
 

@@ -1,6 +1,5 @@
 """The words of the command line: what click parses, and which function each command calls."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -193,9 +192,10 @@ _ACTIONS: dict[str, click.Command] = {
 
 @root.command(help="Write a first autopack-run.toml into this folder.")
 def init() -> int:
+    from launcher.discovery import current_folder
     from launcher.init import write_profile_file
 
-    click.echo(f"wrote {write_profile_file(os.getcwd())}")
+    click.echo(f"wrote {write_profile_file(current_folder())}")
     return 0
 
 

@@ -21,7 +21,7 @@ def find_profile_file(start: str, home: str | None = None) -> str:
     searched = list(_folders(os.path.abspath(start), stop_home))
     for folder in searched:
         path = os.path.join(folder, FILE_NAME)
-        if os.path.isfile(path):
+        if os.path.lexists(path):  # a folder, a pipe or a dangling link of that name is an error, not a reason to go on
             if folder != searched[0]:
                 _refuse_foreign(path)
             return path
@@ -64,5 +64,7 @@ def current_folder() -> str:
         return os.getcwd()
     except OSError as error:
         raise ConfigurationError(
-            "no-current-folder", f"the current folder cannot be told: {error.strerror}", "cd"
+            "no-current-folder",
+            f"the current folder cannot be told: {error.strerror} (was it deleted?)",
+            "cd to a folder that exists",
         ) from None

@@ -93,16 +93,18 @@ class Environment:
         return {value.name: value.text for value in self}
 
     def _check_size(self, value: Value) -> None:
-        if len(value.text) <= WINDOWS_VALUE_LIMIT:
+        # No character takes more than four bytes or two UTF-16 units, so nearly every value is let through here.
+        if len(value.text) <= WINDOWS_VALUE_LIMIT // 2 and len(value.name) <= WINDOWS_VALUE_LIMIT // 2:
             return
         limit, size = WINDOWS_VALUE_LIMIT, len(value.text.encode("utf-16-le", "surrogatepass")) // 2
         if not self.windows:
             taken = len(os.fsencode(value.name)) + 2
-            limit, size = LINUX_STRING_LIMIT - taken, len(value.text.encode("utf-8", "surrogateescape"))
+            limit, size = LINUX_STRING_LIMIT - taken, len(os.fsencode(value.text))
         if size > limit:
             raise ConfigurationError(
                 "bad-value",
-                f"{value.name} ({value.origin.place}) is {size} long; this system hands at most {limit} to a program",
+                f"{value.name} ({value.origin.place}) is {size} {'characters' if self.windows else 'bytes'} long; "
+                f"this system hands at most {limit} to a program",
                 "put the value into a file and hand over its path",
             )
 

@@ -21,40 +21,48 @@ class Interpreter(NamedTuple):
 def find_python(key: str | None, place: str, root: str, env: Lookup) -> Interpreter:
     """The interpreter: the `python` key, an active virtual environment, `{root}/.venv`, the first on the child's PATH.
 
-    Never the launcher's own environment, unless the project's root holds it or the key names it: a tool installed by
-    pipx or `uv tool` must not lend its Python to the project. Never the Microsoft Store alias, which opens a shop.
+    Never the launcher's own environment, unless the project's root holds it or the key is its path: a tool installed
+    by pipx or `uv tool` must not lend its Python to the project. Never the Microsoft Store alias, which opens a shop.
     Raises ConfigurationError where the key names nothing, LauncherError (127) where there is none at all.
     """
     if key is not None:
         return Interpreter(_named(key, place, root, env))
-    active = env("VIRTUAL_ENV")
     note = ""
-    for venv in filter(None, (active, os.path.join(root, ".venv"))):
-        program = _venv_python(venv)
-        if not os.path.isfile(program):
-            continue
-        if not _is_launchers_own(venv, root):
+    if active := env("VIRTUAL_ENV"):
+        active = os.path.abspath(active)
+        if not os.path.isfile(program := _venv_python(active)):
+            note = f"VIRTUAL_ENV names {active}, which has no Python"
+        elif not _is_launchers_own(active, root):
             return Interpreter(program)
-        if venv == active:
-            note = f'{venv} is active, but the launcher\'s own; python = "{program}" in the profile file uses it'
+        else:
+            note = f"{active} is active, but the launcher's own; python = '{program}' in the profile file uses it"
+    venv = os.path.join(root, ".venv")
+    if os.path.isfile(program := _venv_python(venv)) and not _is_launchers_own(venv, root):
+        return Interpreter(program, note)
     for program in _on_path(root, env):
         return Interpreter(program, note)
     raise LauncherError(
         "not-found",
         NOT_FOUND,
         "no Python on the child's PATH but the launcher's own",
-        'set python = "PATH" in the profile file',
+        "python = 'PATH of an interpreter' in [defaults] of the profile file, or python3 -m venv .venv beside it",
     )
 
 
 def _named(key: str, place: str, root: str, env: Lookup) -> str:
+    """A path relative to {root}, or a name on the child's PATH, where the launcher's own environment does not count."""
+    allowed = os.pathsep.join(folder for folder in search_path(env, root) if not _is_excluded(folder, root))
     try:
-        return find_program(key, env, root)
+        return find_program(key, lambda name: allowed if name == "PATH" else env(name), root)
     except LauncherError as error:
+        inside = _venv_python(key)
+        is_venv = os.path.isfile(os.path.join(root, inside))
         raise ConfigurationError(
             "no-python",
-            f'{place}: python = "{key}" names no program: {error.message}',
-            "python3 --version; then write that path",
+            f"{place}: python = '{key}' names no program: {error.message}",
+            f"python = '{inside}'"
+            if is_venv
+            else 'python -c "import sys; print(sys.executable)" shows the path to write',
         ) from None
 
 

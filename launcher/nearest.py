@@ -4,11 +4,17 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """At most three known words that look like `word`, the nearest first; differences of case do not count."""
+    """At most three known words that look like `word`, the nearest first; differences of case do not count.
+
+    Where none looks like it, those that it abbreviates or spells out count: `desc`, `environment`.
+    """
     import difflib
 
-    folded = {name.casefold(): name for name in known}
-    return [folded[match] for match in difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=0.6)]
+    folded, written = {name.casefold(): name for name in known}, word.casefold()
+    matches = difflib.get_close_matches(written, folded, n=3, cutoff=0.6)
+    if not matches and len(written) >= 3:
+        matches = [name for name in folded if name.startswith(written) or (len(name) > 2 and written.startswith(name))]
+    return [folded[match] for match in matches[:3]]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -19,7 +19,11 @@ def foreign_owner(path: str) -> str | None:
     if sys.platform == "win32":
         sid = _owner_sid(path)
         return None if sid in (*_TRUSTED_SIDS, _own_sid()) else f"another user ({sid or 'owner unknown'})"
-    for uid in (os.lstat(path).st_uid, os.stat(path).st_uid):
+    for look in (os.lstat, os.stat):
+        try:
+            uid = look(path).st_uid
+        except OSError:
+            return "an owner that cannot be told"
         if uid not in (0, os.geteuid()):
             return _user_name(uid)
     return None
@@ -45,6 +49,16 @@ if sys.platform == "win32":
     _kernel.LocalFree.argtypes = [ctypes.c_void_p]
     _kernel.GetCurrentProcess.restype = wintypes.HANDLE
     _kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+    # Without these ctypes hands pointers and handles over as 32-bit numbers, or refuses to.
+    _advapi.OpenProcessToken.argtypes = [wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE)]
+    _advapi.ConvertSidToStringSidW.argtypes = [ctypes.c_void_p, ctypes.POINTER(wintypes.LPWSTR)]
+    _advapi.GetTokenInformation.argtypes = [
+        wintypes.HANDLE,
+        ctypes.c_int,
+        ctypes.c_void_p,
+        wintypes.DWORD,
+        ctypes.POINTER(wintypes.DWORD),
+    ]
 
     def _sid_text(sid: ctypes.c_void_p) -> str | None:
         text = wintypes.LPWSTR()

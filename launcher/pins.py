@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError
 from launcher.identity.url import DatabaseURL, parse_database_url, same_database
+from launcher.text_files import UnreadableError, read_text
 
 DATABASE_URL = "DATABASE_URL"
 Lookup = Callable[[str], str | None]
@@ -27,6 +28,8 @@ def shell_value(pin: str, variables: Environment) -> tuple[str, str] | None:
         return (direct, f"the shell's {pin}") if direct else None
     place = f"the shell's {file_name(pin)} ({path})"
     content = _read(path, place)
+    if not content:
+        raise ConfigurationError("pin-file", f"{place}: the file is empty", f"unset {file_name(pin)}, or fill the file")
     if direct and not _same(pin, direct, content, place):
         raise ConfigurationError(
             "pin-file",
@@ -38,11 +41,10 @@ def shell_value(pin: str, variables: Environment) -> tuple[str, str] | None:
 
 def _read(path: str, place: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigurationError("pin-file", f"cannot read {place}: {reason}", "unset it, or fix the path") from None
+        return read_text(path).rstrip("\r\n")
+    except UnreadableError as error:
+        hint = "unset it, or fix the path" + (f"; {error.hint}" if error.hint else "")
+        raise ConfigurationError("pin-file", f"{place}: the file {error.reason}", hint) from None
 
 
 def _same(pin: str, direct: str, content: str, place: str) -> bool:

@@ -1,13 +1,16 @@
 """`{root}`, `{profile}`, `{port}`, `{python}`, `{pathsep}`, `{env:NAME}` in the values of a profile file."""
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 from launcher.errors import ConfigurationError
 from launcher.nearest import did_you_mean
 
 Lookup = Callable[[str], str | None]
 NAMES = ("root", "profile", "port", "python", "pathsep", "env:NAME")
+# What an error may repeat. Between braces of JSON or of a format string may stand a password.
+_WORD = re.compile(r"(?:env:)?[A-Za-z_][A-Za-z0-9_()]{0,40}")
 
 
 class Placeholders:
@@ -35,11 +38,12 @@ class Placeholders:
                 position += 2
             elif character == "{":
                 end = text.find("}", position)
-                name = text[position + 1 : end] if end > 0 else ""
-                parts.append(self._value(name, place, env))
+                if end < 0:
+                    raise _literal(place, "a { without its }")
+                parts.append(self._value(text[position + 1 : end], place, env))
                 position = end + 1
             elif character == "}":
-                raise ConfigurationError("placeholder", f"{place}: a single }}", "write }} for a literal brace")
+                raise _literal(place, "a } without its {")
             else:
                 parts.append(character)
                 position += 1
@@ -51,20 +55,41 @@ class Placeholders:
         if name == "pathsep":
             return os.pathsep
         if name not in self._known:
-            hint = did_you_mean(name, NAMES) or "known: " + ", ".join(f"{{{known}}}" for known in NAMES)
-            raise ConfigurationError(
-                "placeholder", f"{place}: unknown placeholder {{{name}}}", f"{hint}; {{{{ is a brace"
-            )
+            raise self._unknown(name, place)
         value = self._known[name]
         return value if isinstance(value, str) else value()
+
+    def _unknown(self, name: str, place: str) -> ConfigurationError:
+        if not _WORD.fullmatch(name):
+            return _literal(place, "a { that begins no placeholder")
+        if name in NAMES:
+            return ConfigurationError("placeholder", f"{place}: {{{name}}} has no value here", _known(self._known))
+        hint = did_you_mean(name, NAMES) or _known(NAMES)
+        return ConfigurationError(
+            "placeholder", f"{place}: unknown placeholder {{{name}}}", f"{hint} A literal brace is {{{{"
+        )
 
     @staticmethod
     def _variable(name: str, place: str, env: Lookup) -> str:
         text = env(name)
-        if text is None:
-            raise ConfigurationError(
-                "placeholder",
-                f"{place}: {{env:{name}}}: {name} is not set",
-                f"set {name}, or give it a value in env_files",
-            )
-        return text
+        if text is not None:
+            return text
+        if not _WORD.fullmatch(name):
+            raise _literal(place, "an {env:…} that names no variable")
+        from launcher.hints import set_line
+
+        raise ConfigurationError(
+            "placeholder",
+            f"{place}: {{env:{name}}}: {name} is not set",
+            f"{set_line(name, 'VALUE')}; or give it a value in a file of env_files",
+        )
+
+
+def _literal(place: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        "placeholder", f"{place}: {what}", f"literal braces are written {{{{ and }}}}. {_known(NAMES)}"
+    )
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"Placeholders: {', '.join(f'{{{name}}}' for name in names)}."

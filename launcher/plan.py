@@ -1,7 +1,7 @@
 """One launch, worked out: which profile and task, which variables with which origins, which database, which Python."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -52,14 +52,13 @@ class Plan:
         self.url: DatabaseURL | None = None
         self.notes: list[str] = []
         self.skipped: list[str] = []
-        self._placeholders = Placeholders(
-            {
-                "root": file.root,
-                "profile": profile.name,
-                "port": lambda: str(self.port),
-                "python": lambda: self.python.path,
-            }
-        )
+        self.composed = False
+        self._known: dict[str, str | Callable[[], str]] = {
+            "root": file.root,
+            "profile": profile.name,
+            "port": lambda: str(self.port),
+            "python": lambda: self.python.path,
+        }
 
     @property
     def tables(self) -> tuple[Inherited, ...]:
@@ -87,7 +86,7 @@ class Plan:
 
     def expand(self, text: str, place: str) -> str:
         """The text with its placeholders filled in from the variables as they stand now."""
-        return self._placeholders.expand(text, place, self.environment.text)
+        return Placeholders(self._known).expand(text, place, self.environment.text)
 
     @cached_property
     def port(self) -> int:
@@ -97,11 +96,20 @@ class Plan:
 
     @cached_property
     def python(self) -> Interpreter:
-        """What stands behind `python` and `{python}`."""
+        """What stands behind `python` and `{python}`, found by the PATH and VIRTUAL_ENV that the child gets."""
         key, place = self.setting("python")
-        if key is not None and "{" in key:
-            key = self.expand(key, place)
-        return find_python(key, place, self.file.root, self.environment.text)
+        variables = (self if self.composed else self._without_python()).environment
+        if key is not None:
+            known = {name: value for name, value in self._known.items() if name != "python"}
+            key = Placeholders(known).expand(key, place, variables.text)
+        return find_python(key, place, self.file.root, variables.text)
+
+    def _without_python(self) -> "Plan":
+        """The same plan with the bare word in place of {python}: a variable wants it before the layers are complete."""
+        plan = Plan(self.file, self.profile, self.task, self.request, self.shell)
+        plan._known |= {"python": "python", "port": lambda: str(self.port)}
+        _compose(plan)
+        return plan
 
 
 def make_plan(
@@ -112,20 +120,27 @@ def make_plan(
     variables: the launcher's own. Raises ConfigurationError for anything that is not unambiguous.
     """
     plan = Plan(file, profile, task, request, _shell(variables))
-    env_folders = _apply_env_files(plan)
-    shells = _apply_shell(plan)
-    for values in plan.tables:
-        for layer in values.layers():
-            apply(plan.environment, layer, plan.expand)
-    _apply_database(plan, shells)
-    for name, text in request.sets:
-        plan.environment.set(name, text, Origin("set", f"--set {name}"))
+    env_folders = _compose(plan)
     pins.refuse_open_files(plan.pin_names, plan.environment)
     _settle_url(plan, env_folders)
     plan.notes += pins.close_files(plan.pin_names, plan.environment)
     if plan.setting("dotenv")[0] == "off":
         plan.environment.set("PYTHON_DOTENV_DISABLED", "1", Origin("file", plan.setting("dotenv")[1]))
     return plan
+
+
+def _compose(plan: Plan) -> dict[str, str]:
+    """Set all layers in the plan's environment; returns the folders of `_apply_env_files`."""
+    env_folders = _apply_env_files(plan)
+    shell = _apply_shell(plan)
+    for values in plan.tables:
+        for layer in values.layers():
+            apply(plan.environment, layer, plan.expand)
+    _apply_database(plan, shell)
+    for name, text in plan.request.sets:
+        plan.environment.set(name, text, Origin("set", f"--set {name}"))
+    plan.composed = True
+    return env_folders
 
 
 def _shell(variables: Mapping[str, str]) -> Environment:
@@ -143,12 +158,16 @@ def _apply_env_files(plan: Plan) -> dict[str, str]:
     paths, place = plan.setting("env_files")
     folders: dict[str, str] = {}
     lookup = Placeholders({"root": plan.file.root, "profile": plan.profile.name})
+
+    def before(name: str) -> str | None:
+        return plan.environment.text(name) if (text := plan.shell.text(name)) is None else text
+
     for written in paths or ():
         path = pins.absolute(plan.file.root, lookup.expand(written, place, plan.shell.text))
         if not exists(path):
             plan.skipped.append(path)
             continue
-        assignments, notes = read_env_file(path)
+        assignments, notes = read_env_file(path, before)
         plan.notes += notes
         for name, text, line in assignments:
             plan.environment.set(name, text, Origin("env_file", line))
@@ -167,6 +186,8 @@ def _apply_shell(plan: Plan) -> tuple[str, str] | None:
         said[pin] = shell = pins.shell_value(pin, plan.shell)
         if shell:
             plan.environment.set(pin, shell[0], Origin(PROCESS, shell[1]))
+            # It has been read; were X removed by `unset`, the file must not bring it back in the child.
+            plan.environment.remove(pins.file_name(pin), Origin(PROCESS, f"counts as the shell's {pin}"))
     return said.get(DATABASE_URL)
 
 
@@ -177,8 +198,14 @@ def _apply_database(plan: Plan, shell: tuple[str, str] | None) -> None:
         place = f"{plan.profile.name}, from {plan.file.source.place(('databases', name, 'url'))}"
         plan.environment.set(DATABASE_URL, plan.expand(entry.table["url"], place), Origin("database", place))
     value, choice = plan.environment.get(DATABASE_URL), plan.request.database
-    if any(name == DATABASE_URL for name, _ in plan.request.sets):
+    if any(plan.environment.fold(name) == DATABASE_URL for name, _ in plan.request.sets):
         return
+    if choice == "profile" and (value is None or value.origin.kind not in ("file", "database")):
+        raise ConfigurationError(
+            "no-database-url",
+            f"--database profile: profile '{plan.profile.name}' names no database",
+            f'database = "NAME" in [profiles.{plan.profile.name}] of {plan.file.source.path}',
+        )
     if choice == "env" and not shell:
         raise ConfigurationError(
             "no-database-url", "--database env: the shell has no DATABASE_URL", "leave --database away"

@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from launcher.discovery import FILE_NAME, current_folder
 from launcher.environment import Layer
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.nearest import did_you_mean
-from launcher.schema import Source, validate
-from launcher.toml_lines import Keys
+from launcher.schema import validate
+from launcher.text_files import UnreadableError, read_text
+from launcher.toml_lines import Keys, Source
 
 # The words of the command line; a profile or task of such a name could never be reached, or would hide a command.
 COMMANDS = ("init", "profiles", "quickstart", "onboarding", "scan", "doctor", "rehearse", "completion", "schema")
@@ -105,7 +107,7 @@ class ProfileFile(NamedTuple):
 
 def load_profile_file(path: str) -> ProfileFile:
     """Read and validate the file. Raises ConfigurationError naming file, line and key path."""
-    path = os.path.abspath(path)
+    path = os.path.abspath(os.path.join(current_folder(), path) if not os.path.isabs(path) else path)
     source = Source(path, _read(path))
     data = _parse(source)
     validate(data, source)
@@ -129,12 +131,13 @@ def load_profile_file(path: str) -> ProfileFile:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise ConfigurationError("profile-file", f"{path} is not UTF-8", "save it as UTF-8") from None
-    except OSError as error:
-        raise ConfigurationError("profile-file", f"cannot read {path}: {error.strerror}", "autopack-run init") from None
+        return read_text(path).replace("\r\n", "\n")
+    except UnreadableError as error:
+        hint = error.hint or ("" if os.path.lexists(path) else "autopack-run init writes a first one")
+        if os.path.isfile(inside := os.path.join(path, FILE_NAME)):
+            hint = f'autopack-run -f "{inside}" …'
+        where = f"{path}:{error.line}" if error.line else path
+        raise ConfigurationError("profile-file", f"{where} {error.reason}", hint) from None
 
 
 def _parse(source: Source) -> dict[str, Any]:
@@ -143,7 +146,14 @@ def _parse(source: Source) -> dict[str, Any]:
     try:
         return tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError("profile-file", f"{source.path} is not TOML: {error}") from None
+        what, _, place = str(error).partition(" (at line ")
+        line = f":{place.partition(',')[0]}" if place[:1].isdigit() else ""
+        hint = "Windows paths stand in 'single quotes', or with \\\\ for \\" if "\\" in what else ""
+        raise ConfigurationError("profile-file", f"{source.path}{line} is not TOML: {what}", hint) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of nested lists
+        raise ConfigurationError(
+            "profile-file", f"{source.path} is not a profile file: it is nested too deeply, or a number is too long"
+        ) from None
 
 
 def _profile(name: str, raw: Table, source: Source) -> Profile:
@@ -160,8 +170,7 @@ def _chain(name: str, raw: Table, source: Source) -> list[str]:
     while (base := raw[chain[0]].get("extends")) is not None:
         place = source.place(("profiles", chain[0], "extends"))
         if base not in raw:
-            hint = did_you_mean(base, raw) or f"profiles: {', '.join(raw)}"
-            raise ConfigurationError("profile-file", f"{place}: there is no profile '{base}'", hint)
+            raise _no_such("profile", base, raw, place)
         if base in chain:
             circle = " extends ".join([*reversed(chain[: chain.index(base) + 1]), base])
             raise ConfigurationError("profile-file", f"{place}: a circle: {circle}")
@@ -195,14 +204,21 @@ def _check_references(profile: Profile, file: ProfileFile) -> None:
     for task in profile.tasks.values():
         for name in task.values.get("with", ()):
             if name not in profile.tasks:
-                hint = did_you_mean(name, profile.tasks)
-                raise ConfigurationError(
-                    "profile-file", f"{task.values.place('with')}: there is no task '{name}'", hint
-                )
+                raise _no_such("task", name, profile.tasks, task.values.place("with"))
 
 
 def _refer(values: Inherited, key: str, known: Mapping[str, Any], kind: str) -> None:
     name = values.get(key)
     if name is not None and name not in known:
-        hint = did_you_mean(name, known) or f"{kind}s: {', '.join(known) or 'none'}"
-        raise ConfigurationError("profile-file", f"{values.place(key)}: there is no {kind} '{name}'", hint)
+        raise _no_such(kind, name, known, values.place(key))
+
+
+def _no_such(kind: str, name: str, known: Iterable[str], place: str) -> ConfigurationError:
+    if "://" in name:  # which may hold a password
+        return ConfigurationError(
+            "profile-file",
+            f"{place}: a URL stands where a {kind}'s name is meant",
+            "[databases.NAME], below it url = …",
+        )
+    hint = did_you_mean(name, known) or f"{kind}s: {', '.join(known) or 'none'}"
+    return ConfigurationError("profile-file", f"{place}: there is no {kind} '{name}'", hint)

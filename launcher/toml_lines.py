@@ -4,9 +4,46 @@ The file is cut into statements by asking tomllib itself where each one ends, so
 cannot mislead. Only errors and `explain` need it, so its cost (about 1 ms for 100 lines) is nobody's.
 """
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
-Keys = tuple[str, ...]
+Keys = tuple[str | int, ...]
+"""A path of table names and, inside a list, of places counted from 0."""
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+# What the last line of a statement of several lines has: the end of an array, an inline table or a long string.
+_ENDS = ("]", "}", '"""', "'''")
+
+
+class Source(NamedTuple):
+    """A profile file's path and text: what an error needs to say where a key stands."""
+
+    path: str
+    text: str
+
+    def place(self, keys: Keys) -> str:
+        """`FILE:LINE (key.path)`, without the line where the key is not written in the file."""
+        if not keys:
+            return self.path
+        line = line_of(self.text, keys)
+        return f"{self.path}{f':{line}' if line else ''} ({dotted(keys)})"
+
+
+def dotted(keys: Keys) -> str:
+    """The path as TOML writes it: `profiles."v1.2".env.X`, and `run[1]` for what stands in a list."""
+    text = ""
+    for key in keys:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        else:
+            text += ("." if text else "") + (key if _BARE.fullmatch(key) else _quoted(key))
+    return text
+
+
+def _quoted(key: str) -> str:
+    import json
+
+    return json.dumps(key)
 
 
 def line_of(text: str, keys: Keys) -> int | None:
@@ -38,8 +75,11 @@ def _statements(text: str) -> list[tuple[int, list[str]]]:
     """Each statement with the number of its first line."""
     found: list[tuple[int, list[str]]] = []
     pending: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(): a line of TOML ends with LF alone, and U+2028 or a form feed may stand in a string.
+    for number, line in enumerate(text.split("\n"), 1):
         pending.append(line)
+        if len(pending) > 1 and not any(end in line for end in _ENDS):
+            continue  # parsing a long array again at each of its lines would take minutes
         if _parsed(pending) is not None:
             found.append((number - len(pending) + 1, pending))
             pending = []

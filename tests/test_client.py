@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from running import LAUNCHER, clean_env, run, snapshot, write
 
 pytest.importorskip("fastapi")

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from running import clean_env, run, write
 
 PROFILE = """
