@@ -48,6 +48,7 @@ def expectation(plan: Plan) -> Expectation:
         creates=creates(plan),
         allow_network=bool(table.get("allow_network", False)),
         others=_others(plan, entry.name),
+        chosen=value is not None and value.origin.kind != "database",
     )
 
 

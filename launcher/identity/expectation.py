@@ -12,7 +12,8 @@ class Expectation(NamedTuple):
 
     name: its name in the profile file. place: where its URL stands, in words. profile: for the commands in hints.
     seed: the command that makes it, or "". creates: it may be missing or empty, since this task makes it.
-    others: the other databases of the file, as (name, url, place), which must not be this one.
+    others: the other databases of the file, as (name, url, place), which must not be this one. chosen: the URL is not
+    the entry's own (the shell's, a --set), so one that means another entry is a wrong choice, not a double entry.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Expectation(NamedTuple):
     creates: bool = False
     allow_network: bool = False
     others: tuple[tuple[str, DatabaseURL, str], ...] = ()
+    chosen: bool = False
 
 
 class Stamp(NamedTuple):
@@ -42,14 +44,15 @@ class Identity(NamedTuple):
     """What was found at the database's place.
 
     size: bytes. journal: `wal` or `rollback`. change_counter: SQLite's, which moves with every commit in rollback mode.
-    tables: all table names, sorted. empty: of the needs_rows tables, those without a row. notes: what is no fault but
-    worth a line.
+    tables: all table names, sorted. revision: Alembic's, several heads as `a, b`. empty: of the needs_rows tables,
+    those without a row. notes: what is no fault but worth a line.
     """
 
     path: str
     device: int
     inode: int
     size: int
+    mtime_ns: int
     journal: str
     change_counter: int
     tables: tuple[str, ...]
@@ -57,3 +60,11 @@ class Identity(NamedTuple):
     revision: str | None
     empty: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+
+def printable(text: str) -> str:
+    """Text out of a database for a terminal: no control characters, no line ends, not endless."""
+    if len(text) <= 200 and text.isprintable():
+        return text
+    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text[:200])
+    return shown + ("…" if len(text) > 200 else "")

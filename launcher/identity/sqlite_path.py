@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterable
 
 from launcher.errors import ConfigurationError
 
 WINDOWS = os.name == "nt"
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]|%[A-Za-z_][A-Za-z0-9_]*%")
+LOGIN = re.compile(r":[^/\\]*@")
 _DRIVE = re.compile(r"[A-Za-z]:")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved also with any extension.
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
@@ -27,14 +29,30 @@ def resolve(rest: str, where: str, base: str | None) -> str:
         hint = "sqlite:///PATH" if "@" in rest or "?" in rest else f"sqlite:///{rest}"
         raise ConfigurationError("bad-url", f"{where}: after two slashes stands a host, and SQLite has none", hint)
     path = rest[1:]
-    _refuse_ambiguous(path, where)
+    _refuse_addresses(path, where)
+    if re.split(r"[\\/]" if WINDOWS else "/", path)[-1] in ("", ".", ".."):
+        raise ConfigurationError("bad-url", f"{where}: it names a folder", "sqlite:///folder/NAME.db")
     if WINDOWS:
         _refuse_windows(path, where)
-    elif _DRIVE.match(path) or "\\" in path:
+    _refuse_ambiguous(path, where)
+    if not WINDOWS and (_DRIVE.match(path) or "\\" in path):
         raise ConfigurationError(
             "bad-url", f"{where}: a Windows path, and this is not Windows", "sqlite:////absolute/path.db"
         )
     return _absolute(path, where, base)
+
+
+def _refuse_addresses(path: str, where: str) -> None:
+    if LOGIN.search(path):
+        raise ConfigurationError(
+            "bad-url", f"{where}: a user and a password, and SQLite has none", "sqlite:///PATH or postgresql://…"
+        )
+    if path.startswith("file:"):
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}: a file: URI is a name to some programs and an address to others",
+            "write the path",
+        )
 
 
 def _refuse_ambiguous(path: str, where: str) -> None:
@@ -46,17 +64,13 @@ def _refuse_ambiguous(path: str, where: str) -> None:
             "leave the ? away: options belong into the program, and a file's name must do without",
         )
     if _ENCODED.search(path):
-        decoded = _ENCODED.sub(lambda match: chr(int(match[0][1:], 16)), path)
+        from urllib.parse import unquote
+
+        decoded = ascii(unquote(path, errors="backslashreplace"))  # %1B would reach the terminal
         raise ConfigurationError(
             "ambiguous-url",
-            f"{where}: SQLAlchemy 2.0 opens '{path}', SQLAlchemy 2.1 opens '{decoded}'",
+            f"{where}: SQLAlchemy 2.0 opens '{path}', SQLAlchemy 2.1 opens {decoded}",
             "rename the file, so that no % is followed by two hexadecimal digits",
-        )
-    if path.startswith("file:"):
-        raise ConfigurationError(
-            "ambiguous-url",
-            f"{where}: a file: URI is a name to some programs and an address to others",
-            "write the path",
         )
     if path.startswith("~"):
         raise ConfigurationError(
@@ -110,7 +124,13 @@ def _absolute(path: str, where: str, base: str | None) -> str:
                 else f"sqlite:///{os.path.abspath(path)}",
             )
         path = os.path.join(base, path)
-    path = os.path.abspath(path)
+    written, path = path, os.path.abspath(path)
+    if ".." in written and not WINDOWS and os.path.realpath(written) != os.path.realpath(path):
+        raise ConfigurationError(
+            "ambiguous-url",
+            f"{where}: behind a link, '..' is '{os.path.realpath(written)}' to the system, '{path}' by the text",
+            "write the path without '..'",
+        )
     if "?" in path or _ENCODED.search(path):
         raise ConfigurationError(
             "ambiguous-url",
@@ -118,6 +138,14 @@ def _absolute(path: str, where: str, base: str | None) -> str:
             "rename the folder",
         )
     return path
+
+
+def file_uri(path: str) -> str:
+    """The `file:` URI of an absolute path (https://www.sqlite.org/uri.html)."""
+    slashed = path.replace("\\", "/") if os.name == "nt" else path
+    kept = b"/:-_.~" + bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123))
+    encoded = "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in os.fsencode(slashed))
+    return f"file://{'' if encoded.startswith('/') else '/'}{encoded}"
 
 
 def same_file(one: str, other: str) -> bool:
@@ -145,32 +173,34 @@ _NETWORK = (
     "coda",
     "davfs",
     "glusterfs",
+    "gpfs",
     "lustre",
     "ncpfs",
     "nfs",
     "smb",
-    "gpfs",
 )
+_FUSE = ("fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.davfs")
 
 
 def _linux_share(path: str) -> str | None:
-    """The file system type of the mount with the longest mount point above the path (proc(5), mountinfo)."""
-    path, longest, kind = os.path.realpath(path), "", ""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        for line in mounts:
-            fields, _, tail = line.partition(" - ")
-            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields.split()[4])
-            inside = path == point or path.startswith(point.rstrip("/") + "/")
-            if inside and len(point) >= len(longest):
-                longest, kind = point, tail.split()[0]
-    remote = kind.startswith(_NETWORK) or kind in (
-        "fuse.sshfs",
-        "fuse.s3fs",
-        "fuse.rclone",
-        "fuse.glusterfs",
-        "fuse.ceph",
-    )
-    return kind if remote else None
+        kind = mount_kind(os.path.realpath(path), mounts)
+    return kind if kind.startswith((*_NETWORK, *_FUSE)) else None
+
+
+def mount_kind(path: str, mounts: Iterable[str]) -> str:
+    """The file system type of the mount with the longest mount point above the path (proc(5), mountinfo); of two
+    on one point the later, which hides the other. path: without links."""
+    longest, kind = "", ""
+    for line in mounts:
+        fields, _, tail = line.partition(" - ")
+        point = fields.split(" ", 5)[4]
+        if "\\" in point:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(longest):
+            longest, kind = point, tail.split(" ")[0]
+    return kind
 
 
 def _windows_share(path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from launcher.errors import BUSY, PERMISSION, LauncherError, WrongDataError
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
-from launcher.identity.sqlite import BUSY_SECONDS, file_uri
+from launcher.identity.sqlite_read import BUSY_SECONDS, connect
 
 
 def write_stamp(expected: Expectation) -> Stamp:
@@ -14,9 +14,7 @@ def write_stamp(expected: Expectation) -> Stamp:
 
     stamp = _new_stamp(expected)
     try:
-        connection = sqlite3.connect(
-            f"{file_uri(expected.url.path)}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
+        connection = connect(expected.url.path, "mode=rw")
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"CREATE TABLE {STAMP_TABLE} (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)")

@@ -21,10 +21,32 @@ _URL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?)://")
+# Schemes that people write for others; anything else unknown may be a dialect of its own (mssql, oracle, …).
+_MISTAKEN = {
+    "sqlite3": "sqlite",
+    "file": "sqlite",
+    "postgres": "postgresql",
+    "pgsql": "postgresql",
+    "psql": "postgresql",
+    "postgre": "postgresql",
+    "pg": "postgresql",
+}
+_NO_DATABASE = ("http", "https", "ftp", "redis", "mongodb")
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _SAFE_OPTIONS = ("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs")
 _HOST = re.compile(r"[A-Za-z0-9._:/-]+")
 _WORD = re.compile(r"[\w .-]+")
+_EDGES = {
+    "\r": "\\r (a CRLF .env?)",
+    "\n": "\\n",
+    "\t": "a tab",
+    " ": "a blank",
+    '"': 'a "',
+    "'": "a '",
+    "`": "a `",
+    **dict.fromkeys("\u2018\u2019\u201a\u201c\u201d\u201e", "a curly quotation mark"),
+    **dict.fromkeys("\ufeff\u200b", "a character that cannot be seen (a byte order mark?)"),
+}
 _HINT = "the form is sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
@@ -75,10 +97,10 @@ def _address(url: DatabaseURL) -> tuple[str, str, str, str]:
 
 def _refuse_edges(text: str, place: str) -> None:
     """Blanks, quotes and line ends that a file or a shell left at an end; control characters anywhere."""
-    names = {"\r": "\\r (a CRLF .env?)", "\n": "\\n", "\t": "a tab", " ": "a blank", '"': 'a "', "'": "a '"}
     for end, verb in ((text[-1:], "ends with"), (text[:1], "begins with")):
-        if end in names:
-            raise ConfigurationError("bad-url", f"DATABASE_URL from {place} {verb} {names[end]}", "take it away")
+        if end in _EDGES or end.isspace():
+            shown = _EDGES.get(end) or f"U+{ord(end):04X}, a blank that is hard to see"
+            raise ConfigurationError("bad-url", f"DATABASE_URL from {place} {verb} {shown}", "take it away")
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a control character", "take it away")
 
@@ -94,24 +116,33 @@ def _shown_sqlite(scheme: str, rest: str) -> str:
     before, mark, _ = rest.partition("?")
     if not before.startswith("/") and "@" in before:
         before = "***@" + before.rsplit("@", 1)[1]
+    before = sqlite_path.LOGIN.sub(":***@", before)  # a server's URL under a changed scheme
     return f"{scheme}://{before}{mark and '?***'}"
 
 
 def _server(text: str, place: str, match: re.Match[str]) -> DatabaseURL:
     dialect, host = match["dialect"].lower(), match["host6"] or match["host"] or ""
-    if dialect == "postgres":
+    if dialect in _MISTAKEN or dialect in _NO_DATABASE:
+        known = _MISTAKEN.get(dialect)
         raise ConfigurationError(
             "bad-url",
-            f"DATABASE_URL from {place} begins with postgres://, which SQLAlchemy does not know",
-            "postgresql://",
+            f"DATABASE_URL from {place} begins with {match['dialect']}://, which SQLAlchemy does not know",
+            f"write {known}:///PATH"
+            if known == "sqlite"
+            else f"write {known}:// and the rest as it is"
+            if known
+            else _HINT,
         )
     if match["dialect"] != dialect:
-        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has capitals in its scheme", f"{dialect}://")
-    if any("@" in part for part in (host, match["port"] or "", match["database"] or "")):
+        raise ConfigurationError(
+            "bad-url", f"DATABASE_URL from {place} has capitals in its scheme", f"write {dialect}://"
+        )
+    # The query too: after `p@s3?cret@host` the tail of the password would pass for host and query.
+    if any("@" in part for part in (host, match["port"] or "", match["database"] or "", match["query"] or "")):
         raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a raw @ in the password", "write it as %40")
     port = match["port"] or ""
-    if port and not port.isdecimal():
-        raise ConfigurationError("bad-url", f"the port in DATABASE_URL from {place} is not a number", _HINT)
+    if port and not (port.isascii() and port.isdecimal() and int(port[:6]) < 65536):
+        raise ConfigurationError("bad-url", f"the port in DATABASE_URL from {place} is no number up to 65535", _HINT)
     return DatabaseURL(dialect, text, _shown(match), "", host, port, match["database"] or "")
 
 

@@ -3,8 +3,8 @@
 import os
 
 from launcher.errors import ConfigurationError, WrongDataError
-from launcher.identity.expectation import STAMP_TABLE, Expectation, Identity
-from launcher.identity.url import same_database
+from launcher.identity.expectation import STAMP_TABLE, Expectation, Identity, Stamp
+from launcher.identity.url import DatabaseURL, same_database
 
 
 def verify_identity(expected: Expectation) -> Identity | None:
@@ -36,12 +36,20 @@ def inspect_database(expected: Expectation) -> Identity | None:
 
 def _refuse_two_names(expected: Expectation) -> None:
     for name, url, place in expected.others:
-        if same_database(url, expected.url):
+        if not same_database(url, expected.url):
+            continue
+        if expected.chosen:
             raise WrongDataError(
-                "two-names",
-                f"'{expected.name}' ({expected.place}) and '{name}' ({place}) are one database: {expected.url.shown}",
-                "keep one of the two entries",
+                "wrong-database",
+                f"{expected.url.shown} ({expected.place}) is '{name}' ({place});"
+                f" the profile asks for '{expected.name}'",
+                f"unset it, or run a profile whose database is '{name}'",
             )
+        raise WrongDataError(
+            "two-names",
+            f"'{expected.name}' ({expected.place}) and '{name}' ({place}) are one database: {expected.url.shown}",
+            "keep one of the two entries",
+        )
 
 
 def judge(identity: Identity, expected: Expectation) -> None:
@@ -58,7 +66,7 @@ def judge(identity: Identity, expected: Expectation) -> None:
     if stamp is None:
         raise WrongDataError(
             "unstamped",
-            f"{spot} has the tables but no stamp, so nothing says that it is '{expected.name}'",
+            f"{spot} has {_owned(identity, expected)} but no stamp, so nothing says that it is '{expected.name}'",
             f"if it is: autopack-run {expected.profile} adopt",
         )
     if expected.db_id and stamp.db_id.casefold() != expected.db_id.casefold():
@@ -68,6 +76,12 @@ def judge(identity: Identity, expected: Expectation) -> None:
             f"fix the url or the id of {entry}",
         )
     _judge_content(identity, expected)
+
+
+def _owned(identity: Identity, expected: Expectation) -> str:
+    if expected.tables:
+        return "the tables"
+    return f"{len(identity.tables)} tables ({', '.join(identity.tables[:5])})" if identity.tables else "no tables and"
 
 
 def judge_tables(identity: Identity, expected: Expectation) -> None:
@@ -113,12 +127,28 @@ def _judge_content(identity: Identity, expected: Expectation) -> None:
 
 
 def refuse_swapped(identity: Identity) -> None:
-    """Raise WrongDataError where the path does not lead to the proven file any more."""
+    """Raise WrongDataError where the path does not lead to the proven database any more."""
     try:
         found = os.stat(identity.path)
     except OSError as error:
-        raise WrongDataError("swapped", f"{identity.path} was proven, and is gone now: {error.strerror}") from None
-    if (found.st_dev, found.st_ino) != (identity.device, identity.inode):
+        raise WrongDataError(
+            "swapped", f"{identity.path} was proven, and is gone now: {error.strerror}", "check it, then run again"
+        ) from None
+    same = (found.st_dev, found.st_ino) == (identity.device, identity.inode)
+    # A deleted file's inode number is the next new file's (measured on ext4), so a changed file is looked at again.
+    if same and (found.st_size, found.st_mtime_ns) != (identity.size, identity.mtime_ns):
+        same = _stamp_now(identity.path) == identity.stamp
+    if not same:
         raise WrongDataError(
             "swapped", f"{identity.path} was proven, and is another file now", "check it, then run again"
         )
+
+
+def _stamp_now(path: str) -> Stamp | None:
+    from launcher.identity import sqlite
+
+    url = DatabaseURL("sqlite", "", path, path)
+    found = sqlite.inspect(
+        Expectation("(any)", url, "looked at again before the start", "PROFILE", writes=False, allow_network=True)
+    )
+    return found.stamp if found else None

@@ -1,0 +1,123 @@
+"""What stands beside a SQLite database (-journal, -wal, -shm), and what it says about its writers (IDENTITY.md)."""
+
+import os
+import stat
+from typing import NamedTuple
+
+from launcher.errors import BUSY, ConfigurationError, LauncherError, WrongDataError
+from launcher.identity import locks
+from launcher.identity.expectation import Expectation
+
+SUFFIXES = ("-journal", "-wal", "-shm")
+# https://www.sqlite.org/fileformat.html#the_rollback_journal
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+
+
+class Sidecars(NamedTuple):
+    """base: the path that SQLite adds its suffixes to. journal: the first bytes of a hot -journal, else b"".
+
+    log: bytes in the -wal. shm: whether the -shm is there. moment: what differs when somebody wrote meanwhile.
+    """
+
+    base: str
+    journal: bytes
+    log: int
+    shm: bool
+    moment: tuple[tuple[int, int, int] | None, ...]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the file alone is not the database: the rest stands beside it."""
+        return bool(self.journal or self.log)
+
+
+def base_of(path: str) -> str:
+    """What SQLite adds -wal to: behind links on POSIX (os_unix.c, unixFullPathname), as written on Windows."""
+    return path if os.name == "nt" else os.path.realpath(path)
+
+
+def look(expected: Expectation) -> Sidecars:
+    """What stands beside the file. Raises ConfigurationError for what is no regular file, which SQLite would open."""
+    base = base_of(expected.url.path)
+    moment = tuple(_state(base + suffix) for suffix in SUFFIXES)
+    journal, log, _ = (state[1] if state else 0 for state in moment)
+    return Sidecars(base, _hot(base + "-journal") if journal else b"", log, moment[2] is not None, moment)
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    """Inode, size and mtime; None where nothing stands there, or the name is too long to exist."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(
+            "not-a-file",
+            f"{path} is not a regular file, and SQLite would open it beside the database; it was not opened",
+            "move it away",
+        )
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _hot(journal: str) -> bytes:
+    """A journal whose header is zeroed is a finished one (https://www.sqlite.org/lockingv3.html#hot_journals)."""
+    try:
+        with open(journal, "rb") as file:
+            first = file.read(len(JOURNAL_MAGIC))
+    except OSError:
+        return b""
+    return first if first[:1] not in (b"", b"\0") else b""
+
+
+def judge(beside: Sidecars, expected: Expectation) -> tuple[str, ...]:
+    """Notes on live writers. Raises LauncherError (75) where a writer died and left its work half done."""
+    path = expected.url.path
+    if beside.journal:
+        writer = locks.holder(path, locks.RESERVED, readers=False)
+        if writer is None:
+            raise hot_journal(expected)
+        return (f"{writer} is writing right now",)
+    if beside.shm:
+        return _wal_notes(beside, path)
+    if not beside.log:
+        return ()
+    who = locks.holder(path, locks.SHARED, readers=False)
+    if who:
+        raise LauncherError(
+            "busy", BUSY, f"{path} is held by {who} alone (locking_mode=EXCLUSIVE)", "stop it, then try again"
+        )
+    raise LauncherError(
+        "writer-died",
+        BUSY,
+        f"{beside.base}-wal stands without its -shm: a writer died, or the two were copied without it."
+        " Do not delete the -wal, it holds committed data",
+        f"autopack-run {expected.profile} recover",
+    )
+
+
+def _wal_notes(beside: Sidecars, path: str) -> tuple[str, ...]:
+    if writer := locks.holder(beside.base + "-shm", locks.WAL_WRITE, readers=False):
+        return (f"{writer} is writing right now",)
+    if beside.log and os.name != "nt" and locks.holder(path, locks.SHARED) is None:
+        return (f"{beside.base}-wal was left by a writer that died; whoever opens the database next finishes its work",)
+    return ()
+
+
+def hot_journal(expected: Expectation) -> LauncherError:
+    """The fault of a rollback journal whose writer is gone."""
+    base = base_of(expected.url.path)
+    what = f"{base}-journal is a hot journal: a writer died in the middle of a transaction. Do not delete it"
+    return LauncherError("writer-died", BUSY, what, f"autopack-run {expected.profile} recover")
+
+
+def refuse_orphan(expected: Expectation) -> None:
+    """Raise WrongDataError where a -wal stands beside no database: SQLite deletes it when it makes a new one there."""
+    log = base_of(expected.url.path) + "-wal"
+    state = _state(log)
+    if state and state[1]:
+        raise WrongDataError(
+            "orphan-wal",
+            f"{log} has {state[1]} bytes of committed data, and its database {expected.url.path} ({expected.place})"
+            " is gone or empty; a new one would delete them",
+            "bring the two together again, or move the -wal away",
+        )
