@@ -1,18 +1,15 @@
 """What each action of a profile does, from the plan to what is printed."""
 
 import os
-import sys
 from typing import Any
 
 from launcher import banner, launch
 from launcher.discovery import current_folder, find_profile_file
 from launcher.environment import process_variables
 from launcher.errors import USAGE, ConfigurationError, LauncherError
+from launcher.output import printable, say, tell, tell_bytes
 from launcher.plan import Plan, Request, make_plan
-from launcher.profiles import ACTIONS, Profile, ProfileFile, Task, load_profile_file
-
-BUILT = tuple(word for word in ACTIONS if word != "shell")
-"""The actions that this version has."""
+from launcher.profiles import BUILT_ACTIONS, Profile, ProfileFile, Task, load_profile_file
 
 SCHEMA = 1
 """The number in every JSON report; it grows when a field changes its meaning or goes away."""
@@ -45,14 +42,15 @@ def execute(file: ProfileFile, profile: Profile, request: Request, words: list[s
 
 def list_tasks(profile: Profile) -> list[str]:
     """The lines that `autopack-run PROFILE` prints."""
-    width = max(map(len, [*profile.tasks, *ACTIONS]))
+    width = max(map(len, [*profile.tasks, *BUILT_ACTIONS]))
     described = profile.values.get("description")
-    return [
+    lines = [
         f"{profile.name}{f': {described}' if described else ''}",
         *(f"  {task.name:<{width}}  {task.description}".rstrip() for task in profile.tasks.values()),
         "" if profile.tasks else "  no tasks",
-        f"also: {', '.join(BUILT)}",
+        f"also: {', '.join(BUILT_ACTIONS)}",
     ]
+    return list(map(printable, lines))
 
 
 def list_profiles(file: ProfileFile, as_json: bool) -> int:
@@ -73,8 +71,8 @@ def list_profiles(file: ProfileFile, as_json: bool) -> int:
         return print_json(report)
     for profile in file.profiles.values():
         database = profile.values.get("database")
-        print(f"{profile.name}  {profile.values.get('description', '')}".rstrip())
-        print(f"  database  {database or 'none'}\n  tasks     {', '.join(profile.tasks) or 'none'}")
+        tell(printable(f"{profile.name}  {profile.values.get('description', '')}".rstrip()))
+        tell(f"  database  {database or 'none'}\n  tasks     {', '.join(profile.tasks) or 'none'}")
     return 0
 
 
@@ -102,10 +100,9 @@ def emit(file: ProfileFile, profile: Profile, request: Request, shell_name: str 
         raise ConfigurationError(
             "cannot-carry", str(refusal), f"autopack-run {profile.name} exec CMD carries every value"
         ) from None
-    sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
+    tell_bytes(text)
     for note in () if request.quiet else plan.notes:
-        print(f"autopack-run: note: {note}", file=sys.stderr)
+        say(printable(f"autopack-run: note: {note}"))
     return 0
 
 
@@ -125,7 +122,7 @@ def explain(file: ProfileFile, profile: Profile, request: Request, name: str | N
                 "missing_files": plan.skipped,
             }
         )
-    print("\n".join(text_lines(plan, rows)))
+    tell("\n".join(map(printable, text_lines(plan, rows))))
     return 0
 
 
@@ -133,5 +130,5 @@ def print_json(report: dict[str, Any]) -> int:
     """Print the report; returns 0, the exit code of a report."""
     import json
 
-    print(json.dumps(report, indent=2))
+    tell(json.dumps(report, indent=2))
     return 0

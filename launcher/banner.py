@@ -1,11 +1,9 @@
 """What an operator and a child are told about a launch, with nothing secret in it."""
 
-import os
-import sys
-
 from launcher.environment import Environment
 from launcher.errors import LauncherError
 from launcher.identity.expectation import Expectation, Identity
+from launcher.output import printable, say
 from launcher.pins import file_name
 from launcher.plan import Plan
 
@@ -16,21 +14,6 @@ def show(plan: Plan, expected: Expectation | None, identity: Identity | None) ->
         return
     for line in lines(plan, expected, identity) if expected else _unproven(plan):
         say(line)
-
-
-def say(line: str) -> None:
-    """Print a line to standard error. One that is closed, full or a broken pipe changes nothing else.
-
-    print(file=None), which is what a closed standard error gives, would write into the child's standard output; and
-    what stays in the buffer of one that fails would fail again at the end and make the exit code 120
-    (docs.python.org, "sys.exit").
-    """
-    if sys.stderr is None:
-        return
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
 
 
 def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[str]:
@@ -45,7 +28,7 @@ def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[
         f"  python    {_python(plan)}",
         *(f"  note      {note}" for note in (*plan.notes, *(identity.notes if identity else ()))),
     ]
-    return [_one_line(line) for line in told]
+    return [printable(line) for line in told]
 
 
 def _unproven(plan: Plan) -> list[str]:
@@ -56,15 +39,7 @@ def _unproven(plan: Plan) -> list[str]:
         )
     if "python" in vars(plan) and plan.python.note:
         told.append(f"autopack-run: note: {plan.python.note}")
-    return [_one_line(line) for line in told]
-
-
-def _one_line(text: str) -> str:
-    """A file name may hold line ends and terminal sequences, with which it could forge a line of the banner."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    return [printable(line) for line in told]
 
 
 def _stamp(identity: Identity | None) -> str:

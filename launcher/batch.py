@@ -31,13 +31,11 @@ def batch_command_line(script: str, arguments: list[str], variables: Iterable[st
     folder's name is asked for. Raises LauncherError (126) for what cmd.exe cannot carry: NUL, CR, LF, Ctrl-Z, and a
     line that is too long.
     """
-    for word in (script, *arguments):
+    for place, word in enumerate((script, *arguments)):
         if any(character in word for character in _REFUSED):
-            raise _refusal(
-                f"an argument for {script} has a line end, NUL or Ctrl-Z, which cmd.exe cannot carry: {word!a}"
-            )
+            raise _refusal(f"argument {place} for {script} has a line end, NUL or Ctrl-Z, which cmd.exe cannot carry")
         if "%" in word and "CD" in map(str.upper, variables):
-            raise _refusal(f"a per cent sign cannot be handed to {script} while a variable CD is set: {word!a}")
+            raise _refusal(f"argument {place} for {script} has a %, and a variable CD is set, which cmd.exe would read")
     quoted = "".join(" " + _quoted(argument) for argument in arguments)
     line = f'cmd.exe /e:ON /v:OFF /d /c ""{_without_variables(script)}"{quoted}"'
     size = len(line.encode("utf-16-le", "surrogatepass")) // 2

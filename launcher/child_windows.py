@@ -54,7 +54,7 @@ def _start(command: Command) -> "subprocess.Popen[bytes]":
     if command.folder.startswith("\\\\"):
         # It would run the file in C:\Windows instead ("UNC paths are not supported").
         raise LauncherError(
-            "not-executable",
+            "batch-argument",
             NOT_EXECUTABLE,
             f"cmd.exe cannot run {command.program} in the network folder {command.folder}",
             "give the share a drive letter (net use), or start the program itself instead of its .cmd file",

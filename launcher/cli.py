@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from launcher import errors
-from launcher.banner import say
 from launcher.commands import root
 from launcher.errors import LauncherError
+from launcher.output import OutputLost, printable, say
 
 INTERNAL = 70  # sysexits.h, EX_SOFTWARE
 
@@ -22,7 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # windows_expand_args: click would expand * and %X% in the child's arguments on Windows.
         result = root.main(arguments, "autopack-run", standalone_mode=False, windows_expand_args=False)
-        sys.stdout.flush()
         return int(result or 0)
     except LauncherError as error:
         return _tell(error)
@@ -33,16 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
-    except SystemExit:  # click's own answer to a broken pipe
-        return errors.BROKEN_PIPE
-    except OSError as error:
-        return _tell_lost_output(error) if error.errno in _OUTPUT_LOST else _tell_bug(error)
+    except SystemExit as end:  # click's own: 1 for a broken pipe, 0 for a completion script
+        return errors.BROKEN_PIPE if end.code == 1 else int(end.code or 0)
+    except OutputLost as lost:
+        return _tell_lost_output(lost.error)
     except Exception as error:  # the last resort: a bug's own words may hold a secret, its place does not
         return _tell_bug(error)
-
-
-# What writing to a pipe that nobody reads (Windows says EINVAL), a full disk or a broken one raises.
-_OUTPUT_LOST = (errno.EPIPE, errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
 
 def _prepare_output() -> None:
@@ -67,16 +62,16 @@ def _tell_lost_output(error: OSError) -> int:
     """A report that was not written whole is no success. Nobody reads a broken pipe's end: that needs no words."""
     # What is left in the buffer would fail again when Python ends, and make the exit code 120.
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
-    if error.errno in (errno.EPIPE, errno.EINVAL):
+    if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL: what Windows says of a pipe that nobody reads
         return errors.BROKEN_PIPE
     what = f"standard output could not be written: {error.strerror}"
     return _tell(LauncherError("output", errors.OUTPUT, what, "make room, or write it elsewhere; then run it again"))
 
 
 def _tell(error: LauncherError) -> int:
-    say(f"error: {error.message}")
+    say(printable(f"error: {error.message}", "\n"))
     if error.hint:
-        say(f"hint: {error.hint}")
+        say(printable(f"hint: {error.hint}"))
     say(f"autopack-run: {error.slug}: exit {error.code}, see docs/faults.md#{error.slug}")
     return error.code
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
-from launcher import actions, database_actions, errors
+from launcher import actions, errors
 from launcher.errors import LauncherError
 from launcher.nearest import did_you_mean
+from launcher.output import tell
 from launcher.plan import Request
-from launcher.profiles import ACTIONS, COMMANDS, Profile, ProfileFile
-
-_BUILT = ("init", "profiles", "rehearse", "schema")
+from launcher.profiles import ACTIONS, BUILT_COMMANDS, COMMANDS, Profile, ProfileFile
 
 
 class Raw(click.Command):
@@ -39,7 +38,7 @@ class ProfileGroup(click.Group):
         default = self.profile.values.get("default")
         if default:
             return actions.task(self.file, self.profile, default, ctx.obj, [])
-        click.echo("\n".join(actions.list_tasks(self.profile)))
+        tell("\n".join(actions.list_tasks(self.profile)))
         return 0
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -62,7 +61,7 @@ class Root(click.Group):
     """The commands of the launcher; any other first word is a profile's name."""
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        if name in COMMANDS and name not in _BUILT:
+        if name in COMMANDS and name not in BUILT_COMMANDS:
             raise _not_yet(name)
         command = super().get_command(ctx, name)
         if command:
@@ -71,7 +70,7 @@ class Root(click.Group):
         try:
             file = actions.open_file(ctx.obj)
         except LauncherError as error:
-            hint = did_you_mean(name, _BUILT)
+            hint = did_you_mean(name, BUILT_COMMANDS)
             if error.slug == "no-profile-file" and hint:
                 raise LauncherError(
                     "unknown-profile", errors.USAGE, f"no command '{name}', and {error.message}", hint
@@ -131,7 +130,17 @@ def root(ctx: click.Context, /, **_options: Any) -> None:
 
     PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, check, explain, adopt, recover.
     """
-    ctx.obj = _request(ctx.params)
+    ctx.obj = request = _request(ctx.params)
+    for name in _without_meaning(request, ctx.invoked_subcommand):
+        raise click.UsageError(f"--{name} has no meaning for {ctx.invoked_subcommand}")
+
+
+def _without_meaning(request: Request, command: str | None) -> list[str]:
+    """The options given that a command which is not about one profile could only ignore."""
+    if command not in COMMANDS:
+        return []
+    used = {"quiet", "verbose", "file"} if command == "profiles" else {"quiet", "verbose"}
+    return [name for name, value in request._asdict().items() if name not in used and value != getattr(Request(), name)]
 
 
 def _request(options: dict[str, Any]) -> Request:
@@ -160,7 +169,9 @@ def env(file: ProfileFile, profile: Profile, request: Request, shell: str | None
 @click.command(help="Prove the database's identity; start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 def check(file: ProfileFile, profile: Profile, request: Request, as_json: bool) -> int:
-    return database_actions.check(file, profile, request, as_json)
+    from launcher.database_actions import check as act
+
+    return act(file, profile, request, as_json)
 
 
 @click.command(help="Show where each value comes from, masked.")
@@ -172,12 +183,16 @@ def explain(file: ProfileFile, profile: Profile, request: Request, name: str | N
 
 @click.command(help="Accept an existing database under the profile's name: stamp it.")
 def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    return database_actions.adopt(file, profile, request)
+    from launcher.database_actions import adopt as act
+
+    return act(file, profile, request)
 
 
 @click.command(help="Finish what a killed writer left, after copying the files aside.")
 def recover(file: ProfileFile, profile: Profile, request: Request) -> int:
-    return database_actions.recover(file, profile, request)
+    from launcher.database_actions import recover as act
+
+    return act(file, profile, request)
 
 
 _ACTIONS: dict[str, click.Command] = {
@@ -195,7 +210,7 @@ def init() -> int:
     from launcher.discovery import current_folder
     from launcher.init import write_profile_file
 
-    click.echo(f"wrote {write_profile_file(current_folder())}")
+    tell(f"wrote {write_profile_file(current_folder())}")
     return 0
 
 
@@ -221,5 +236,5 @@ def rehearse(folder: str | None, url: str | None) -> int:
 def schema() -> int:
     from launcher.schema import schema_text
 
-    click.echo(schema_text(), nl=False)
+    tell(schema_text().rstrip())
     return 0

@@ -1,14 +1,13 @@
 """`.env` files, read by python-dotenv; where it would drop a statement and go on, we stop."""
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from launcher.environment import Lookup
 from launcher.errors import ConfigurationError
 from launcher.text_files import UnreadableError, read_text
 
-Lookup = Callable[[str], str | None]
 # Programs can be handed such names; python-dotenv takes nearly any text for one, the rest of a broken line included.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -21,7 +20,7 @@ class Assignment(NamedTuple):
     place: str
 
 
-def read_env_file(path: str, known: Lookup = os.environ.get) -> tuple[list[Assignment], list[str]]:
+def read_env_file(path: str, known: Lookup) -> tuple[list[Assignment], list[str]]:
     """The assignments of the file, and notes on what a reader might not expect (a name assigned twice).
 
     known: what `${NAME}` means before the file is asked: the shell's variables and those of the files before it.
@@ -90,8 +89,3 @@ def _interpolated(text: str, known: Lookup, found: Mapping[str, Assignment]) -> 
     values = {atom.name: known(atom.name) for atom in atoms if isinstance(atom, Variable)}
     values = {name: found[name].text if text is None and name in found else text for name, text in values.items()}
     return "".join(atom.resolve({name: text for name, text in values.items() if text is not None}) for atom in atoms)
-
-
-def exists(path: str) -> bool:
-    """Whether there is something at the path; a folder or a pipe is something, and reading it is an error."""
-    return os.path.lexists(path)

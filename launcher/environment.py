@@ -18,6 +18,10 @@ PROCESS = "process"
 """The kind of values that the launcher's own environment had; the other kinds are env_file, file, database, set."""
 
 
+Lookup = Callable[[str], str | None]
+"""Gives the text of a variable by its name, or None."""
+
+
 class Origin(NamedTuple):
     """Where a value comes from: its kind, and the place in words (`autopack-run.toml:12 (defaults.env.X)`)."""
 
@@ -97,7 +101,9 @@ class Environment:
         if len(value.text) <= WINDOWS_VALUE_LIMIT // 2 and len(value.name) <= WINDOWS_VALUE_LIMIT // 2:
             return
         limit, size = WINDOWS_VALUE_LIMIT, len(value.text.encode("utf-16-le", "surrogatepass")) // 2
-        if not self.windows:
+        if not self.windows:  # macOS limits the whole only, and says so when the program is started
+            if sys.platform == "darwin":
+                return
             taken = len(os.fsencode(value.name)) + 2
             limit, size = LINUX_STRING_LIMIT - taken, len(os.fsencode(value.text))
         if size > limit:

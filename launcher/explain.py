@@ -50,7 +50,7 @@ def _row(plan: Plan, steps: list[Change]) -> dict[str, Any]:
         "origin": last.origin.place,
         "pinned": _is_pinned(plan, last.name),
         "over": [{"value": masked(plan, step), "origin": step.origin.place} for step in reversed(steps[:-1])],
-        "overridden_by": [*_set_by_tasks(plan, last.name), *_set_by_hand(plan, last)],
+        "overridden_by": [*_set_by_tasks(plan, last.name), *_set_by_hand(last)],
     }
 
 
@@ -71,7 +71,7 @@ def _set_by_tasks(plan: Plan, name: str) -> list[str]:
     ]
 
 
-def _set_by_hand(plan: Plan, last: Change) -> list[str]:
+def _set_by_hand(last: Change) -> list[str]:
     if last.origin.kind == "pin":
         return []  # --set is refused beside a pin
     if last.origin.kind == "env_file":

@@ -2,13 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from launcher.environment import Lookup
 from launcher.errors import NOT_FOUND, ConfigurationError, LauncherError
 from launcher.programs import WINDOWS, find_program, search_path
-
-Lookup = Callable[[str], str | None]
 
 
 class Interpreter(NamedTuple):

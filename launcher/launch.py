@@ -7,6 +7,7 @@ from launcher import banner, child, proof
 from launcher.environment import PROCESS, Origin
 from launcher.errors import ConfigurationError, WrongDataError
 from launcher.identity.expectation import Expectation, Identity
+from launcher.output import say
 from launcher.plan import Plan
 from launcher.profiles import Inherited
 from launcher.programs import find_program
@@ -20,7 +21,7 @@ def run_task(plan: Plan, arguments: Sequence[str]) -> int:
     assert plan.task is not None
     values = plan.task.values
     for key in NOT_YET:
-        if values.get(key) is not None:
+        if values.get(key):  # `strict = false` asks for nothing
             raise ConfigurationError(
                 "not-yet", f"{values.place(key)}: this version does not do that yet", f"leave '{key}' away"
             )
@@ -29,7 +30,7 @@ def run_task(plan: Plan, arguments: Sequence[str]) -> int:
     if values.get("port") or (plan.request.port and any("{port}" in word for word in values.get("run"))):
         from launcher.ports import refuse_taken
 
-        # A task that only talks to the port (its env has it, its command line has not) wants it taken.
+        # A task with a `port` listens there. `--port` alone may also name the server that a task only talks to.
         refuse_taken(plan.port)
     return _run(plan, words + list(arguments), folder)
 
@@ -108,6 +109,6 @@ def _stamp_created(plan: Plan, expected: Expectation) -> None:
         judge_tables(identity, expected)
         stamp = write_stamp(expected)
         if not plan.request.quiet:
-            banner.say(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}")
+            say(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}")
     else:
         judge(identity, expected)

@@ -18,7 +18,7 @@ def foreign_owner(path: str) -> str | None:
     """
     if sys.platform == "win32":
         sid = _owner_sid(path)
-        return None if sid in (*_TRUSTED_SIDS, _own_sid()) else f"another user ({sid or 'owner unknown'})"
+        return None if sid and sid in (*_TRUSTED_SIDS, _own_sid()) else f"another user ({sid or 'owner unknown'})"
     for look in (os.lstat, os.stat):
         try:
             uid = look(path).st_uid

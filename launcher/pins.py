@@ -1,7 +1,7 @@
 """Variables that nothing may change, the `X_FILE` beside each, and the shell's DATABASE_URL against the profile's."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError
@@ -9,7 +9,6 @@ from launcher.identity.url import DatabaseURL, parse_database_url, same_database
 from launcher.text_files import UnreadableError, read_text
 
 DATABASE_URL = "DATABASE_URL"
-Lookup = Callable[[str], str | None]
 
 
 def file_name(pin: str) -> str:
@@ -26,7 +25,8 @@ def shell_value(pin: str, variables: Environment) -> tuple[str, str] | None:
     direct, path = variables.text(pin), variables.text(file_name(pin))
     if not path:
         return (direct, f"the shell's {pin}") if direct else None
-    place = f"the shell's {file_name(pin)} ({path})"
+    shown = "it holds a URL, not a path" if "://" in path else path
+    place = f"the shell's {file_name(pin)} ({shown})"
     content = _read(path, place)
     if not content:
         raise ConfigurationError("pin-file", f"{place}: the file is empty", f"unset {file_name(pin)}, or fill the file")

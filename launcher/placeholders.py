@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from launcher.environment import Lookup
 from launcher.errors import ConfigurationError
 from launcher.nearest import did_you_mean
 
-Lookup = Callable[[str], str | None]
 NAMES = ("root", "profile", "port", "python", "pathsep", "env:NAME")
 # What an error may repeat. Between braces of JSON or of a format string may stand a password.
 _WORD = re.compile(r"(?:env:)?[A-Za-z_][A-Za-z0-9_()]{0,40}")
@@ -40,7 +40,10 @@ class Placeholders:
                 end = text.find("}", position)
                 if end < 0:
                     raise _literal(place, "a { without its }")
-                parts.append(self._value(text[position + 1 : end], place, env))
+                name = text[position + 1 : end]
+                if "://" in text and name not in self._known and not name.startswith("env:") and name not in NAMES:
+                    raise _literal(place, "a { in a URL that begins no placeholder")  # it may be the password's
+                parts.append(self._value(name, place, env))
                 position = end + 1
             elif character == "}":
                 raise _literal(place, "a } without its {")

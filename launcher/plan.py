@@ -84,6 +84,15 @@ class Plan:
         """The pins that stand."""
         return tuple(name for name in self.pin_names if self.environment.text(name))
 
+    @property
+    def spoken(self) -> str:
+        """The profile as a command line names it, with the -f of this one: for the commands in hints."""
+        return self.spoken_as(self.profile.name)
+
+    def spoken_as(self, profile: str) -> str:
+        """Another profile of the same file, likewise."""
+        return f'-f "{self.request.file}" {profile}' if self.request.file else profile
+
     def expand(self, text: str, place: str) -> str:
         """The text with its placeholders filled in from the variables as they stand now."""
         return Placeholders(self._known).expand(text, place, self.environment.text)
@@ -153,18 +162,20 @@ def _shell(variables: Mapping[str, str]) -> Environment:
 
 def _apply_env_files(plan: Plan) -> dict[str, str]:
     """Set what the `.env` files say; returns, by folded name, the folder of the file that says it."""
-    from launcher.env_files import exists, read_env_file
-
     paths, place = plan.setting("env_files")
     folders: dict[str, str] = {}
+    if not paths:
+        return folders
+    from launcher.env_files import read_env_file
+
     lookup = Placeholders({"root": plan.file.root, "profile": plan.profile.name})
 
     def before(name: str) -> str | None:
         return plan.environment.text(name) if (text := plan.shell.text(name)) is None else text
 
-    for written in paths or ():
+    for written in paths:
         path = pins.absolute(plan.file.root, lookup.expand(written, place, plan.shell.text))
-        if not exists(path):
+        if not os.path.lexists(path):  # a folder or a pipe is something, and reading it is an error
             plan.skipped.append(path)
             continue
         assignments, notes = read_env_file(path, before)
@@ -221,6 +232,8 @@ def _apply_database(plan: Plan, shell: tuple[str, str] | None) -> None:
 def _settle_url(plan: Plan, env_folders: Mapping[str, str]) -> None:
     """Replace DATABASE_URL by the text that means one database everywhere."""
     value = plan.environment.get(DATABASE_URL)
+    if value and not value.text and value.origin.kind == "set":
+        raise ConfigurationError("bad-url", "--set DATABASE_URL is empty", "leave it away")
     if value is None or not value.text:
         return
     base = {

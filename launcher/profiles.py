@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from launcher.discovery import FILE_NAME, current_folder
 from launcher.environment import Layer
-from launcher.errors import ConfigurationError, LauncherError
+from launcher.errors import USAGE, ConfigurationError, LauncherError
 from launcher.nearest import did_you_mean
 from launcher.schema import validate
 from launcher.text_files import UnreadableError, read_text
@@ -15,6 +15,10 @@ from launcher.toml_lines import Keys, Source
 # The words of the command line; a profile or task of such a name could never be reached, or would hide a command.
 COMMANDS = ("init", "profiles", "quickstart", "onboarding", "scan", "doctor", "rehearse", "completion", "schema")
 ACTIONS = ("exec", "env", "check", "explain", "adopt", "recover", "shell")
+
+BUILT_COMMANDS = ("init", "profiles", "rehearse", "schema")
+BUILT_ACTIONS = tuple(word for word in ACTIONS if word != "shell")
+"""What this version has of them."""
 
 Table = Mapping[str, Any]
 
@@ -79,11 +83,9 @@ class Profile(NamedTuple):
     def task(self, name: str) -> Task:
         """The task of that name; raises LauncherError (exit 2) with the nearest names."""
         if name not in self.tasks:
-            known = [*self.tasks, *ACTIONS]
-            hint = (
-                did_you_mean(name, known) or f"tasks: {', '.join(self.tasks) or 'none'}; actions: {', '.join(ACTIONS)}"
-            )
-            raise LauncherError("unknown-action", 2, f"profile '{self.name}' has no task or action '{name}'", hint)
+            known = f"tasks: {', '.join(self.tasks) or 'none'}; actions: {', '.join(BUILT_ACTIONS)}"
+            hint = did_you_mean(name, [*self.tasks, *BUILT_ACTIONS]) or known
+            raise LauncherError("unknown-action", USAGE, f"profile '{self.name}' has no task or action '{name}'", hint)
         return self.tasks[name]
 
 
@@ -99,9 +101,10 @@ class ProfileFile(NamedTuple):
     def profile(self, name: str) -> Profile:
         """The profile of that name; raises LauncherError (exit 2) with the nearest names."""
         if name not in self.profiles:
-            hint = did_you_mean(name, [*self.profiles, *COMMANDS])
+            hint = f"autopack-run PROFILE {name}" if name in BUILT_ACTIONS else ""
+            hint = hint or did_you_mean(name, [*self.profiles, *BUILT_COMMANDS])
             hint = hint or f"profiles of {self.source.path}: {', '.join(self.profiles) or 'none'}"
-            raise LauncherError("unknown-profile", 2, f"no profile or command '{name}'", hint)
+            raise LauncherError("unknown-profile", USAGE, f"no profile or command '{name}'", hint)
         return self.profiles[name]
 
 

@@ -5,8 +5,9 @@ extensionless `npm` to `npm.cmd`; and because it costs 27 modules.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from launcher.environment import Lookup
 from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, LauncherError
 
 WINDOWS = os.name == "nt"
@@ -20,7 +21,6 @@ _INTERPRETERS = {
     ".ps1": "powershell -NoProfile -File",
     ".sh": "bash",
 }
-Lookup = Callable[[str], str | None]
 
 
 def find_program(word: str, env: Lookup, folder: str) -> str:

@@ -34,12 +34,13 @@ def expectation(plan: Plan) -> Expectation:
     table, task = entry.table, plan.task.values if plan.task else None
     _refuse_not_yet(plan, entry)
     value = plan.environment.get(DATABASE_URL)
+    chosen = value is not None and value.origin.kind != "database"
     return Expectation(
         name=entry.name,
         url=plan.url,
         place=value.origin.place if value else entry.place,
-        profile=plan.profile.name,
-        seed=seed_command(plan, entry.name),
+        profile=plan.spoken,
+        seed="" if chosen else seed_command(plan, entry.name),
         tables=tuple(table.get("tables", ())),
         needs_rows=() if plan.request.allow_empty or task is None else tuple(task.get("needs_rows", ())),
         db_id=table.get("id", ""),
@@ -48,7 +49,7 @@ def expectation(plan: Plan) -> Expectation:
         creates=creates(plan),
         allow_network=bool(table.get("allow_network", False)),
         others=_others(plan, entry.name),
-        chosen=value is not None and value.origin.kind != "database",
+        chosen=chosen,
     )
 
 
@@ -63,7 +64,7 @@ def seed_command(plan: Plan, database: str) -> str:
     for profile in plan.file.profiles.values():
         for task in profile.tasks.values():
             if task.values.get("creates") and profile.values.get("database") == database:
-                return f"autopack-run {profile.name} {task.name}"
+                return f"autopack-run {plan.spoken_as(profile.name)} {task.name}"
     return ""
 
 

@@ -3,6 +3,7 @@
 An allow list, since no list of secrets is ever complete (IDENTITY.md, "What decides the design", 11).
 """
 
+import os
 import re
 
 # Parts of a name that announce a secret; a number under such a name is one too.
@@ -41,7 +42,8 @@ def may_show(name: str, text: str, root: str) -> bool:
 
 
 def _is_inside(text: str, root: str) -> bool:
-    return len(root) > 1 and text.startswith(root) and not _DOUBTFUL.search(text[len(root) :])
+    rest = text[len(root) :]
+    return len(root) > 1 and text.startswith(root) and rest[:1] in ("", "/", os.sep) and not _DOUBTFUL.search(rest)
 
 
 def _is_open(name: str) -> bool:

@@ -1,9 +1,10 @@
 """On which line of a TOML file a key stands; tomllib does not tell.
 
 The file is cut into statements by asking tomllib itself where each one ends, so that multi-line strings and arrays
-cannot mislead. Only errors and `explain` need it, so its cost (about 1 ms for 100 lines) is nobody's.
+cannot mislead. One text is cut once (about 1.5 ms for 40 lines).
 """
 
+import functools
 import re
 from typing import Any, NamedTuple
 
@@ -55,6 +56,7 @@ def line_of(text: str, keys: Keys) -> int | None:
     return None
 
 
+@functools.lru_cache(maxsize=1)
 def _statement_lines(text: str) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     table: Keys = ()

@@ -22,7 +22,14 @@ pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not beside 
 # know each other, but for packages, whose modules are one thing.
 FLOORS = [
     ["launcher.errors"],
-    ["launcher.toml_lines", "launcher.nearest", "launcher.environment", "launcher.template", "launcher.owner"],
+    [
+        "launcher.toml_lines",
+        "launcher.nearest",
+        "launcher.environment",
+        "launcher.template",
+        "launcher.owner",
+        "launcher.output",
+    ],
     ["launcher.hints", "launcher.shown", "launcher.text_files"],
     ["launcher.violations"],
     ["launcher.schema", "launcher.discovery", "launcher.env_files", "launcher.placeholders", "launcher.ports"],

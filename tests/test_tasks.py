@@ -282,7 +282,7 @@ NOT_YET = {
     "drift": '"warn"',
     "opens": "true",
     "strict": "true",
-    "fail_closed": "false",
+    "fail_closed": "true",
 }
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from launcher import output
 from launcher.identity.url import DatabaseURL
 
 STAMP_TABLE = "autopack_identity"
@@ -64,7 +65,4 @@ class Identity(NamedTuple):
 
 def printable(text: str) -> str:
     """Text out of a database for a terminal: no control characters, no line ends, not endless."""
-    if len(text) <= 200 and text.isprintable():
-        return text
-    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text[:200])
-    return shown + ("…" if len(text) > 200 else "")
+    return output.printable(text[:200]) + ("…" if len(text) > 200 else "")

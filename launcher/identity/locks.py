@@ -43,7 +43,10 @@ def _posix_holder(file: int, span: tuple[int, int]) -> str | None:
     darwin = sys.platform == "darwin"
     layout = _DARWIN_LAYOUT if darwin else _LINUX_LAYOUT
     ask = (start, length, 0, fcntl.F_WRLCK, os.SEEK_SET) if darwin else (fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-    answer = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *ask)))
+    try:
+        answer = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *ask)))
+    except OSError:  # a file system without locks does not tell
+        return None
     kind, pid = (answer[3], answer[2]) if darwin else (answer[0], answer[4])
     return None if kind == fcntl.F_UNLCK else _process(pid)
 

@@ -1,15 +1,15 @@
 """The SQLite ladder: which database a file is, with nothing created, locked for writing or changed (IDENTITY.md)."""
 
+import os
 import time
 
 from launcher.errors import BUSY, LauncherError
-from launcher.identity import locks, sqlite_file, sqlite_header, sqlite_path, sqlite_read, sqlite_sidecars
+from launcher.identity import locks, sqlite_file, sqlite_header, sqlite_read, sqlite_sidecars
 from launcher.identity.expectation import Expectation, Identity
 from launcher.identity.sqlite_header import FileState, Header
 from launcher.identity.sqlite_sidecars import Sidecars
 
-file_uri = sqlite_path.file_uri
-RETRIES = 3
+RETRIES = 25  # about a second beside a writer that opens and closes its WAL for every commit
 RETRY_SECONDS = 0.02
 
 
@@ -68,7 +68,9 @@ def _read(state: FileState, beside: Sidecars, expected: Expectation) -> tuple[Id
     notes += sqlite_file.check_writable(expected, wal)
     immutable = header.wal and not beside.unfinished
     found = sqlite_read.query(immutable, expected)
-    if not notes and not wal and (writer := locks.holder(expected.url.path, locks.RESERVED, readers=False)):
+    # On Windows asking means taking the lock for a moment, which a mere note is not worth.
+    asked = os.name != "nt" and not notes and not wal
+    if asked and (writer := locks.holder(expected.url.path, locks.RESERVED, readers=False)):
         notes += (f"{writer} is writing right now",)
     identity = Identity(
         path=expected.url.path,

@@ -67,6 +67,8 @@ def read_state(path: str) -> FileState:
             header, found = os.read(file, SIZE), os.fstat(file)
         finally:
             os.close(file)
+    except FileNotFoundError:
+        raise  # it was there a moment ago; the ladder words that
     except OSError as error:
         raise LauncherError(
             "unreadable", PERMISSION, f"cannot read {path}: {error.strerror}", _rights_hint(path)

@@ -137,7 +137,20 @@ def _absolute(path: str, where: str, base: str | None) -> str:
             f"{where}, in full '{path}': SQLAlchemy 2.0 and 2.1 open different files for ? and % with two hex digits",
             "rename the folder",
         )
+    _refuse_unspeakable(path, where)
     return path
+
+
+def _refuse_unspeakable(path: str, where: str) -> None:
+    """Refuse a path that this process cannot say to the system, as in the C locale without UTF-8 mode."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "bad-value",
+            f"{where}: {path[error.start]!a} cannot be written in this locale's encoding ({error.encoding})",
+            "PYTHONUTF8=1, or a UTF-8 locale",
+        ) from None
 
 
 def file_uri(path: str) -> str:

@@ -129,11 +129,14 @@ def _stamp(connection: "sqlite3.Connection", expected: Expectation) -> Stamp:
         rows = connection.execute(
             f"SELECT key, value FROM {STAMP_TABLE} WHERE key IN ('db_id', 'database', 'created_at') LIMIT 4"
         )
-        fields: dict[Any, Any] = dict(rows.fetchall())
+        found = rows.fetchall()
     except sqlite3.OperationalError as error:
         if _primary(error) != sqlite3.SQLITE_ERROR:
             raise
         raise _bad_stamp(printable(str(error)), expected) from None
+    fields: dict[Any, Any] = dict(found)
+    if len(fields) != len(found):
+        raise _bad_stamp("it says one thing twice", expected)
     texts = [fields.get(key) for key in ("db_id", "database", "created_at")]
     if not all(isinstance(text, str) and text for text in texts):
         raise _bad_stamp("it does not say db_id, database and created_at", expected)
@@ -165,7 +168,10 @@ def fault(error: "sqlite3.Error", expected: Expectation) -> LauncherError:
     if _extended(error) == sqlite3.SQLITE_READONLY_ROLLBACK:
         return sqlite_sidecars.hot_journal(expected)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
-        who = locks.holder(path, locks.SHARED) or "another process"
+        who = locks.holder(path, locks.SHARED)
+        if who is None and sqlite_sidecars.look(expected).log:
+            return sqlite_sidecars.unreadable_log(expected)
+        who = who or "another process"
         return LauncherError(
             "busy",
             BUSY,

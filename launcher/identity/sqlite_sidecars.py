@@ -99,8 +99,18 @@ def _wal_notes(beside: Sidecars, path: str) -> tuple[str, ...]:
     if writer := locks.holder(beside.base + "-shm", locks.WAL_WRITE, readers=False):
         return (f"{writer} is writing right now",)
     if beside.log and os.name != "nt" and locks.holder(path, locks.SHARED) is None:
-        return (f"{beside.base}-wal was left by a writer that died; whoever opens the database next finishes its work",)
+        why = "a writer died, or closed while somebody read"
+        return (f"{beside.base}-wal was left behind ({why}); the next writer finishes its work",)
     return ()
+
+
+def unreadable_log(expected: Expectation) -> LauncherError:
+    """The fault of a -wal that nobody holds and SQLite cannot read past; on Windows a holder cannot be told."""
+    what = f"{expected.url.path} cannot be read past its -wal"
+    live = ", or a live process holds it: stop that first" if os.name == "nt" else ", and nobody holds it"
+    return LauncherError(
+        "writer-died", BUSY, f"{what}: a writer died{live}", f"autopack-run {expected.profile} recover"
+    )
 
 
 def hot_journal(expected: Expectation) -> LauncherError:

@@ -21,17 +21,22 @@ def verify_identity(expected: Expectation) -> Identity | None:
 
 def inspect_database(expected: Expectation) -> Identity | None:
     """What stands at the expected place, whatever it is: the ladder without the verdict."""
+    refuse_unproven(expected)
+    from launcher.identity import sqlite
+
+    return sqlite.inspect(expected)
+
+
+def refuse_unproven(expected: Expectation) -> None:
+    """Raise LauncherError for what no look at the database can prove here: a server, or one database of two names."""
     _refuse_two_names(expected)
     if expected.url.dialect != "sqlite":
         # PostgreSQL, MySQL and MariaDB get their own module beside sqlite; until then nothing may pass for proven.
         raise ConfigurationError(
             "not-yet",
             f"{expected.url.shown} ({expected.place}): this version proves SQLite databases only; it was not contacted",
-            "verify = false in the task starts it unproven",
+            "" if expected.creates else "a task with verify = false starts unproven",
         )
-    from launcher.identity import sqlite
-
-    return sqlite.inspect(expected)
 
 
 def _refuse_two_names(expected: Expectation) -> None:
@@ -88,14 +93,14 @@ def judge_tables(identity: Identity, expected: Expectation) -> None:
     """Raise WrongDataError where required tables are missing."""
     have = {name.casefold() for name in identity.tables}
     missing = [name for name in expected.tables if name.casefold() not in have]
-    if not missing:
-        return
     spot, lacking = f"{identity.path} ({expected.place})", ", ".join(missing)
     own = [name for name in identity.tables if name != STAMP_TABLE]
     present = [name for name in expected.tables if name.casefold() in have]
     seed = f"move it aside, then: {expected.seed}" if expected.seed else "create all tables in one call"
     if not own:
-        raise WrongDataError("no-tables", f"{spot} has no tables. Missing: {lacking}", seed)
+        raise WrongDataError("no-tables", f"{spot} has no tables{f'. Missing: {lacking}' if missing else ''}", seed)
+    if not missing:
+        return
     if not present:
         raise WrongDataError(
             "other-program",

@@ -10,6 +10,7 @@ from typing import Any
 from launcher.discovery import FILE_NAME
 from launcher.errors import INTERRUPTED, ConfigurationError, WrongDataError
 from launcher.identity.url import parse_database_url
+from launcher.output import tell
 from launcher.ports import free_port
 from launcher.rehearsal.probe import Server
 from launcher.template import render
@@ -28,7 +29,7 @@ def rehearse(folder: str | None, url: str | None) -> int:
     url = _checked(url)
     home = _fresh(folder)
     _write_profile_file(home, url)
-    say(f"Rehearsal in {home}\n")
+    tell(f"Rehearsal in {home}\n")
     stage = Stage(home)
     try:
         for action in ("seed create", "telemetry check", "telemetry drain"):
@@ -41,11 +42,6 @@ def rehearse(folder: str | None, url: str | None) -> int:
         return INTERRUPTED
     _show_evidence(stage, health)
     return 0
-
-
-def say(text: str) -> None:
-    """Print for the operator, before the next child prints."""
-    print(text, flush=True)
 
 
 def _require_extra() -> None:
@@ -71,6 +67,8 @@ def _checked(url: str | None) -> str:
 def _fresh(folder: str | None) -> str:
     if folder is None:
         return os.path.realpath(tempfile.mkdtemp(prefix="autopack-rehearsal-"))
+    if "://" in folder:
+        raise ConfigurationError("folder-not-empty", "--in: a URL is no folder", "--url takes a database")
     home = os.path.abspath(folder)
     try:
         os.makedirs(home, exist_ok=True)
@@ -108,13 +106,13 @@ class Stage:
         left_out = ("DATABASE_URL", "DATABASE_URL_FILE")
         self._env = {name: text for name, text in os.environ.items() if name.upper() not in left_out}
         if dropped := [name for name in left_out if os.environ.get(name)]:
-            say(f"(this shell's {' and '.join(dropped)} is left out of the rehearsal)\n")
+            tell(f"(this shell's {' and '.join(dropped)} is left out of the rehearsal)\n")
 
     def play(self, action: str) -> int:
         """Run `autopack-run ACTION` in the folder with the terminal's own streams; return its exit code."""
-        say(f"$ autopack-run {action}")
+        tell(f"$ autopack-run {action}")
         code = subprocess.run([*self._launcher, *action.split()], cwd=self.home, env=self._env, check=False).returncode
-        say(f"(exit {code})\n" if code else "")
+        tell(f"(exit {code})\n" if code else "")
         return code
 
     def report(self, action: str) -> Any:
@@ -128,12 +126,12 @@ class Stage:
         """Start the server, ask it, stop it; return what /health said."""
         port = free_port()
         action = f"--port {port} dev serve"
-        say(f"$ autopack-run {action}")
+        tell(f"$ autopack-run {action}")
         with Server([*self._launcher, *action.split()], self.home, self._env, port) as server:
             health = server.get("/health")
             run = server.get(f"/runs/{RUN}")
-            say(f"GET /health -> {json.dumps(health)}\nGET /runs/{RUN} -> state {run.get('state', run.get('status'))}")
-        say("(server stopped)\n")
+            tell(f"GET /health -> {json.dumps(health)}\nGET /runs/{RUN} -> state {run.get('state', run.get('status'))}")
+        tell("(server stopped)\n")
         return health
 
 
@@ -142,11 +140,11 @@ def _show_evidence(stage: Stage, health: dict[str, Any]) -> None:
     from launcher.rehearsal.evidence import collect
 
     evidence = collect(stage.home, stage.report("telemetry check"), health, RUN)
-    say("Evidence")
+    tell("Evidence")
     for name, text in evidence.lines:
-        say(f"  {name:<10} {text}")
+        tell(f"  {name:<10} {text}")
     if evidence.complete != PHASES or evidence.wrong:
         raise WrongDataError(
             "rehearsal", "; ".join(evidence.wrong) or f"{evidence.complete} of {PHASES} phases are COMPLETE"
         )
-    say(f"\nTo go on by hand: cd {stage.home}")
+    tell(f"\nTo go on by hand: cd {stage.home}")

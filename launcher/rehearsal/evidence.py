@@ -5,7 +5,7 @@ import os
 import sqlite3
 from typing import Any, NamedTuple
 
-from launcher.identity.sqlite import file_uri
+from launcher.identity.sqlite_path import file_uri
 
 _EVENTS = ("llm_usage_events", "token_estimation_v2_events", "token_budget_escalation_events")
 
@@ -58,7 +58,9 @@ def database_files(folder: str) -> list[str]:
 
 
 def _counts(path: str, run: str) -> tuple[int, int, dict[str, int]]:
-    with contextlib.closing(sqlite3.connect(f"{file_uri(path)}?mode=ro", uri=True)) as connection:
+    # Looking must not leave a -wal and -shm behind, nor write into one (IDENTITY.md).
+    options = "mode=ro&readonly_shm=1" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(f"{file_uri(path)}?{options}", uri=True)) as connection:
         phases = _count(connection, "phases WHERE run_id = ?", run)
         complete = _count(connection, "phases WHERE run_id = ? AND state = 'COMPLETE'", run)
         return phases, complete, {table: _count(connection, table) for table in _EVENTS}

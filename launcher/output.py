@@ -1,0 +1,78 @@
+"""What is printed: reports to standard output, everything for a person to standard error, one line a line."""
+
+import os
+import re
+import sys
+
+
+class OutputLost(Exception):  # noqa: N818 - it is no error of ours
+    """Standard output could not be written whole; `error` is the system's own."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def tell(text: str) -> None:
+    """Print the text and a line end to standard output. Raises OutputLost where that fails."""
+    try:
+        print(masked(text), flush=True)
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def tell_bytes(data: bytes) -> None:
+    """Write the bytes to standard output as they are. Raises OutputLost where that fails."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def say(text: str) -> None:
+    """Print the text to standard error. One that is closed, full or a broken pipe changes nothing else.
+
+    print(file=None), which is what a closed standard error gives, would write into the child's standard output; and
+    what stays in the buffer of one that fails would fail again at the end and make the exit code 120
+    (docs.python.org, "sys.exit").
+    """
+    if sys.stderr is None:
+        return
+    try:
+        print(masked(text), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the end)
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with everything escaped that a terminal would obey; `kept` names exceptions, such as a line end.
+
+    A file's name, a description or a table's name may hold line ends and terminal sequences, with which it could forge
+    a line of ours.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in kept else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+
+
+# A URL's user and password, up to the last @ of the word, and what stands behind its ?. One slash: a URL taken for a
+# path loses the other.
+_CREDENTIALS = re.compile(r"(\w:/{1,2}[^\s:/@?]*):\S*@")
+_OPTIONS = re.compile(r"(\w://[^\s?]*\?)[^\s'\",;)]+")
+
+
+def masked(text: str) -> str:
+    """The text without the password of any URL in it: the last net, for a URL that was typed where none belongs.
+
+    What is meant to hold a URL is shown by an allow list (IDENTITY.md, "What decides the design", 11); this one is for
+    a URL given as a profile's name, a path, an option's value.
+    """
+    if ":/" not in text:
+        return text
+    return _OPTIONS.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", text))
