@@ -220,6 +220,9 @@ KEEPS = ("Do not delete",)
 
 MADE_NOTHING = {"create": (65, "no-tables")}  # its child ran first
 
+# On Windows asking who writes would take the lock for a moment: no note there, rather than that.
+WRITING = () if os.name == "nt" else ("is writing right now",)
+
 CASES = [
     Case("missing file", lambda folder: None, 78, "no-database-file", ("no database file at {x}", "autopack-run.toml:5", "Nothing was created"), SEED, MADE_NOTHING, ran=("create",)),
     Case("missing parent", lambda folder: None, 78, "no-database-file", ("no folder ", "sub", "Nothing was created"), "fix the path", MADE_NOTHING, url="sqlite:///sub/x.db", ran=("create",)),
@@ -261,8 +264,8 @@ CASES = [
     Case("EXCLUSIVE lock", holding("BEGIN EXCLUSIVE"), 75, "busy", ("{x} was busy for 2 s",), "wait for it"),
     Case("locking_mode=EXCLUSIVE", holding("PRAGMA locking_mode=EXCLUSIVE", "DELETE FROM phases WHERE id = 1"), 75, "busy", ("{x} was busy for 2 s",)),
     Case("locking_mode=EXCLUSIVE, WAL", holding("PRAGMA locking_mode=EXCLUSIVE", WAL, "DELETE FROM phases WHERE id = 1"), 75, "busy", ("{x} is held by", "alone"), "stop it"),
-    Case("RESERVED lock", holding("BEGIN IMMEDIATE"), 0, "", ("is writing right now",)),
-    Case("RESERVED lock with a journal", holding("BEGIN IMMEDIATE", "DELETE FROM phases"), 0, "", ("is writing right now",)),
+    Case("RESERVED lock", holding("BEGIN IMMEDIATE"), 0, "", WRITING),
+    Case("RESERVED lock with a journal", holding("BEGIN IMMEDIATE", "DELETE FROM phases"), 0, "", WRITING),
     Case("reader", holding("BEGIN", "SELECT * FROM phases"), 0, ""),
     Case("WAL writer, idle", holding(WAL, "DELETE FROM phases WHERE id = 1"), 0, ""),
     Case("WAL writer in a transaction", holding(WAL, "BEGIN IMMEDIATE", "DELETE FROM phases WHERE id = 1"), 0, "", ("is writing right now",)),

@@ -1,6 +1,8 @@
 """The engine behind DATABASE_URL, which never makes a database where none is."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,8 +110,15 @@ def _write_ahead(connection: Any, _record: ConnectionPoolEntry) -> None:
     journal, which a reader without the right to write cannot get past.
     """
     cursor = connection.cursor()
-    if cursor.execute("PRAGMA page_count").fetchone()[0] == 0:
-        cursor.execute("PRAGMA journal_mode=WAL")
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while cursor.execute("PRAGMA page_count").fetchone()[0] == 0:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:  # two creates at once: SQLite does not wait for this lock by itself
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
     cursor.close()
 
 
