@@ -61,9 +61,9 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
-# A URL's user and password, up to the last @ of the word, and what stands behind its ?. One slash: a URL taken for a
-# path loses the other.
-_CREDENTIALS = re.compile(r"(\w:/{1,2}[^\s:/@?]*):\S*@")
+# A URL's user and password, up to the last @ of the word, and what stands behind its ?. A URL taken for a path loses a
+# slash, and on Windows it gets backslashes, which JSON doubles.
+_CREDENTIALS = re.compile(r"(\w:[/\\]{1,4}[^\s:/\\@?]*):\S*@")
 _OPTIONS = re.compile(r"(\w://[^\s?]*\?)[^\s'\",;)]+")
 
 
@@ -73,6 +73,6 @@ def masked(text: str) -> str:
     What is meant to hold a URL is shown by an allow list (IDENTITY.md, "What decides the design", 11); this one is for
     a URL given as a profile's name, a path, an option's value.
     """
-    if ":/" not in text:
+    if ":/" not in text and ":\\" not in text:
         return text
     return _OPTIONS.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", text))
