@@ -25,7 +25,7 @@ class Server:
         self.child = subprocess.Popen(self._words, cwd=self._folder, env=self._env)
         try:
             self._wait()
-        except BaseException:
+        except BaseException:  # Ctrl-C too must not leave a server behind
             self.stop()
             raise
         return self
