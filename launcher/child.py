@@ -3,7 +3,8 @@
 import contextlib
 import os
 import sys
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, NoReturn, Protocol
 
 from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, ConfigurationError, LauncherError
 
@@ -20,20 +21,75 @@ class Command(NamedTuple):
     folder: str
 
 
-def run(command: Command, replace: bool) -> int:
+class Running(Protocol):
+    """A started program. Its calls may come from any thread."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code as `run` returns it, but for the 130 of Ctrl-C; None while it runs."""
+
+    def stop(self, grace: float = 10.0) -> int:
+        """Ask it, and all of it where it is whole, to end as an operator would; by force after `grace` seconds.
+
+        Returns its exit code, when nothing of it runs any more; may be called again. A `run` of it returns then.
+        """
+
+
+def run(
+    command: Command, replace: bool, whole: bool = False, started: Callable[[Running], object] | None = None
+) -> int:
     """Start the program and return its exit code as the launcher's: 128+N for a signal, 130 after Ctrl-C.
 
     replace: nothing has to happen afterwards, so on POSIX the program takes the launcher's place and this does not
     return; Windows always waits, since os.exec* there gives the prompt back at once (cpython#101191).
+    The program ends with the launcher, however that ends; whole: with all that it has started, which also ends after
+    the program's own end. started: called once the program runs; what it raises ends the program.
     Raises LauncherError where it cannot be started.
     """
     enter(command.folder)
+    _flush()
+    with _told_of_encoding(command):
+        if sys.platform == "win32":
+            from launcher import child_windows
+
+            return child_windows.run(command, whole, started)
+        from launcher import child_posix
+
+        if replace:
+            child_posix.replace(command)
+        return child_posix.run(command, whole, started)
+
+
+def start(command: Command, output: str) -> Running:
+    """Start a server beside the task and return at once; it ends with the launcher, with all that it has started.
+
+    It runs in the command's folder, reads nothing, appends what it writes to the file `output`, and the terminal's
+    keys do not reach it: stopping it is the caller's. Raises LauncherError where it cannot be started.
+    """
+    output = os.path.abspath(output)
+    _flush()
+    with _told_of_encoding(command):
+        if sys.platform == "win32":
+            from launcher import child_windows
+
+            return child_windows.start(command, output)
+        from launcher import child_posix
+
+        return child_posix.start(command, output)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by the shell (`>&-`)
             with contextlib.suppress(OSError, ValueError):  # a full disk, a broken pipe: the child finds it as it is
                 stream.flush()
+
+
+@contextlib.contextmanager
+def _told_of_encoding(command: Command) -> Iterator[None]:
     try:
-        return _start(command, replace)
+        yield
     except UnicodeEncodeError as error:
         raise ConfigurationError(
             "bad-value",
@@ -41,18 +97,6 @@ def run(command: Command, replace: bool) -> int:
             f" ({error.encoding}) lacks: {error.object[error.start : error.end]!a}",
             "use a UTF-8 locale, or set PYTHONUTF8=1",
         ) from None
-
-
-def _start(command: Command, replace: bool) -> int:
-    if sys.platform == "win32":
-        from launcher import child_windows
-
-        return child_windows.run(command)
-    from launcher import child_posix
-
-    if replace:
-        child_posix.replace(command)
-    return child_posix.run(command)
 
 
 def enter(folder: str) -> None:
@@ -63,9 +107,11 @@ def enter(folder: str) -> None:
     try:
         os.chdir(folder)
     except OSError as error:
-        raise ConfigurationError(
-            "no-folder", f"cannot run in {folder}: {error.strerror}", "fix cwd in the task"
-        ) from None
+        raise _no_folder(folder, error) from None
+
+
+def _no_folder(folder: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError("no-folder", f"cannot run in {folder}: {error.strerror}", "fix cwd in the task")
 
 
 def raise_start_error(error: OSError, command: Command) -> NoReturn:
@@ -73,6 +119,8 @@ def raise_start_error(error: OSError, command: Command) -> NoReturn:
     import errno
 
     program, windows_code = command.program, getattr(error, "winerror", 0)
+    if error.filename == command.folder or windows_code == 267:  # ERROR_DIRECTORY
+        raise _no_folder(command.folder, error)
     if error.errno == errno.E2BIG or windows_code == 206:
         raise _not_executable(f"{program}: {_too_large(command.words)}", "hand it over in a file, or in parts")
     if error.errno == errno.ENOENT and os.path.exists(program):

@@ -1,51 +1,128 @@
-"""Replace the launcher by the program, or spawn it and wait, passing signals on."""
+"""Replace the launcher by the program, or start it tied to the launcher's life and wait, passing signals on."""
 
 import contextlib
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
 from typing import NoReturn
 
+from launcher import child_fork, child_keeper, child_tree
 from launcher.child import Command, raise_start_error
 from launcher.errors import INTERRUPTED
 
 assert sys.platform != "win32"  # there child_windows does this
 
-# Python ignores these; a program must find them as a shell would leave them (cpython: subprocess, restore_signals).
-_RESTORED = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 # The terminal sends these to the child by itself, as far as both are in its foreground.
 _KEYS = (signal.SIGINT, signal.SIGQUIT)
 # These come to the launcher alone; USR1 and USR2 would end it and leave the child behind (uv's child.rs).
 _SENT = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# What a whole tree's main program has left running gets this long, in seconds, after it has ended by itself.
+_REST = 5.0
+_KEEPER = child_keeper.Keeper()
 
 
 def replace(command: Command) -> NoReturn:
     """Let the program take this process's place."""
-    for number in _RESTORED:
+    for number in child_fork.RESTORED:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(command.program, command.words, command.env)
     except OSError as error:
-        for number in _RESTORED:  # what is told now may meet a broken pipe
+        for number in child_fork.RESTORED:  # what is told now may meet a broken pipe
             signal.signal(number, signal.SIG_IGN)
         raise_start_error(error, command)
 
 
-def run(command: Command) -> int:
-    """Spawn the program, wait for it, return its exit code; 128+N for a signal, 130 where Ctrl-C came."""
+def run(command: Command, whole: bool, started: Callable[["Running"], object] | None) -> int:
+    """Start the program, wait for it, return its exit code; 128+N for a signal, 130 where Ctrl-C came."""
+    with _Relay() as relay:
+        running = _start(command, whole, None)
+        relay.take(running)
+        try:
+            if started is not None:
+                started(running)
+            code = running.wait()
+        finally:
+            running.stop(_REST) if whole or running.poll() is None else running.free()
+    return INTERRUPTED if signal.SIGINT in relay.seen else code
+
+
+def start(command: Command, output: str) -> "Running":
+    """Start a server in a session of its own, its output appended to the file; whole."""
+    return _start(command, True, output)
+
+
+def _start(command: Command, whole: bool, output: str | None) -> "Running":
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # the code would be lost (waitpid(2), ECHILD)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with _Relay() as relay:
-        try:
-            relay.pid = os.posix_spawn(command.program, command.words, command.env, setsigdef=_RESTORED)
-        except OSError as error:
+    own, mark = output is not None, f"{os.getpid()}-{time.monotonic_ns()}"
+    if whole:
+        command = command._replace(
+            env=command.env | {child_tree.MARK: f"{command.env.get(child_tree.MARK, '')} {mark}".strip()}
+        )
+    _KEEPER.hold()
+    try:
+        pid = child_fork.start(command, output, lambda number: _KEEPER.tie(number, whole, own, mark))
+    except Exception as error:  # Ctrl-C is none: then it may run, and the keeper must stay
+        _KEEPER.free(0)
+        if isinstance(error, OSError):
             raise_start_error(error, command)
-        relay.catch_up()
-        _, status = os.waitpid(relay.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if signal.SIGINT in relay.seen:
-        return INTERRUPTED
-    return code if code >= 0 else 128 - code
+        raise
+    return Running(child_tree.Tie(pid, whole, own, mark))
+
+
+class Running:
+    """See launcher.child.Running. Whoever asks first after the program's end takes its code from the system."""
+
+    def __init__(self, tie: child_tree.Tie) -> None:
+        self.pid = tie.pid
+        self._tie = tie
+        self._code: int | None = None
+        self._reaping, self._stopping = threading.Lock(), threading.Lock()
+        self._freed = False
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        if self._code is None and self._reaping.acquire(blocking=False):  # else somebody waits
+            try:
+                self._reap(os.WNOHANG)
+            finally:
+                self._reaping.release()
+        return self._code
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        with self._reaping:
+            self._reap(0)
+        assert self._code is not None
+        return self._code
+
+    def stop(self, grace: float = 10.0) -> int:
+        """End it, and what belongs to it; its exit code."""
+        with self._stopping:
+            if not self._freed:
+                child_tree.end([self._tie], grace)
+                self.wait()
+                self.free()
+        return self.wait()
+
+    def free(self) -> None:
+        """Loose the tie of what has ended."""
+        with self._reaping:
+            freed, self._freed = self._freed, True
+        if not freed:
+            _KEEPER.free(self.pid)
+
+    def _reap(self, options: int) -> None:
+        if self._code is not None:
+            return
+        pid, status = os.waitpid(self.pid, options)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            self._code = code if code >= 0 else 128 - code
 
 
 class _Relay:
@@ -71,8 +148,9 @@ class _Relay:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def catch_up(self) -> None:
-        """Pass on what came while the child was being started."""
+    def take(self, running: Running) -> None:
+        """This is the child now: pass on what came while it was being started."""
+        self.pid = running.pid
         for number in self._early:
             self._pass_on(number)
 

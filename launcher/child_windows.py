@@ -4,15 +4,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from typing import Any
 
+from launcher import child_job
 from launcher.batch import batch_command_line, system_cmd
 from launcher.child import Command, raise_start_error
 from launcher.errors import INTERRUPTED, NOT_EXECUTABLE, LauncherError
 from launcher.programs import is_batch
 
+assert sys.platform == "win32"  # elsewhere child_posix does this
 
-def run(command: Command) -> int:
+_CREATE_SUSPENDED = 0x4  # winbase.h
+
+
+def run(command: Command, whole: bool, started: Callable[["Running"], object] | None) -> int:
     """The program's exit code as sys.exit takes it, or 130 where Ctrl-C came.
 
     Ctrl-C and Ctrl-Break reach every process of the console, so nothing is passed on, and the child stays in the
@@ -22,17 +30,67 @@ def run(command: Command) -> int:
     seen: set[int] = set()
     before = {number: signal.signal(number, lambda number, _frame: seen.add(number)) for number in _keys()}
     try:
-        child = _start(command)
-        release = _tie(child, is_batch(command.program))
-        code = child.wait()
-        release()
-    except OSError as error:
-        raise_start_error(error, command)
+        running = _start(command, whole)
+        try:
+            if started is not None:
+                started(running)
+            code = running.wait()
+        finally:
+            running.finish()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if signal.SIGINT in seen:
-        return INTERRUPTED
+    return INTERRUPTED if signal.SIGINT in seen else code
+
+
+def start(command: Command, output: str) -> "Running":
+    """Start a server in a process group of its own, its output appended to the file; whole."""
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP
+    with open(output, "ab") as file:
+        return _start(
+            command, True, cwd=command.folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file, creationflags=flags
+        )
+
+
+class Running:
+    """See launcher.child.Running."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", job: child_job.Job, whole: bool, apart: bool) -> None:
+        self.pid = process.pid
+        self._process, self._job, self._whole, self._apart = process, job, whole, apart
+        self._lock = threading.Lock()
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        code = self._process.poll()
+        return None if code is None else _signed(code)
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        return _signed(self._process.wait())
+
+    def stop(self, grace: float = 10.0) -> int:
+        """End it, and what belongs to it; its exit code. Only what has a process group of its own can be asked."""
+        with self._lock:
+            if self.poll() is None and self._apart and child_job.send_break(self.pid):
+                until = time.monotonic() + grace
+                while self.poll() is None and time.monotonic() < until:
+                    time.sleep(0.02)
+            if self._job.whole:
+                self._job.end()
+            if self.poll() is None:
+                self._process.terminate()
+            return self.wait()
+
+    def finish(self) -> None:
+        """What is left to do when run() returns, or fails: end the rest where it is whole, let go of it where not."""
+        if self._whole or self.poll() is None:
+            self.stop(0)
+        else:
+            self._job.let_go()
+
+
+def _signed(code: int) -> int:
     # Windows codes are unsigned, sys.exit's are signed (cpython#125896).
     return code - 2**32 if code >= 2**31 else code
 
@@ -41,7 +99,18 @@ def _keys() -> list[signal.Signals]:
     return [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
 
 
-def _start(command: Command) -> "subprocess.Popen[bytes]":
+def _start(command: Command, whole: bool, creationflags: int = 0, **options: Any) -> Running:
+    # A batch file is no program: the one that it runs is, and that ends with the launcher.
+    job = child_job.Job(whole or is_batch(command.program))
+    try:
+        process = _spawn(command, creationflags=creationflags | _CREATE_SUSPENDED, **options)
+    except OSError as error:
+        raise_start_error(error, command)
+    job.take(int(process._handle))  # type: ignore[attr-defined]
+    return Running(process, job, whole, bool(creationflags))
+
+
+def _spawn(command: Command, **options: Any) -> "subprocess.Popen[bytes]":
     # Without SYSTEMROOT a child cannot even load Winsock.
     env = (
         {}
@@ -50,7 +119,7 @@ def _start(command: Command) -> "subprocess.Popen[bytes]":
     )
     env |= command.env
     if not is_batch(command.program):
-        return subprocess.Popen(command.words, executable=command.program, env=env)
+        return subprocess.Popen(command.words, executable=command.program, env=env, **options)
     if command.folder.startswith("\\\\"):
         # It would run the file in C:\Windows instead ("UNC paths are not supported").
         raise LauncherError(
@@ -60,69 +129,4 @@ def _start(command: Command) -> "subprocess.Popen[bytes]":
             "give the share a drive letter (net use), or start the program itself instead of its .cmd file",
         )
     line = batch_command_line(command.program, command.words[1:], env)
-    return subprocess.Popen(line, executable=system_cmd(), env=env)
-
-
-if sys.platform == "win32":
-    import ctypes
-    from ctypes import wintypes
-
-    # winnt.h, JOBOBJECT_EXTENDED_LIMIT_INFORMATION and its flags
-    _EXTENDED_LIMIT_INFORMATION = 9
-    _KILL_ON_JOB_CLOSE = 0x2000
-    _BREAKAWAY_OK = 0x0800
-    _SILENT_BREAKAWAY_OK = 0x1000
-
-    class _BasicLimits(ctypes.Structure):
-        _fields_ = (
-            ("PerProcessUserTimeLimit", ctypes.c_int64),
-            ("PerJobUserTimeLimit", ctypes.c_int64),
-            ("LimitFlags", wintypes.DWORD),
-            ("MinimumWorkingSetSize", ctypes.c_size_t),
-            ("MaximumWorkingSetSize", ctypes.c_size_t),
-            ("ActiveProcessLimit", wintypes.DWORD),
-            ("Affinity", ctypes.c_size_t),
-            ("PriorityClass", wintypes.DWORD),
-            ("SchedulingClass", wintypes.DWORD),
-        )
-
-    class _ExtendedLimits(ctypes.Structure):
-        _fields_ = (
-            ("BasicLimitInformation", _BasicLimits),
-            ("IoInfo", ctypes.c_uint64 * 6),
-            ("ProcessMemoryLimit", ctypes.c_size_t),
-            ("JobMemoryLimit", ctypes.c_size_t),
-            ("PeakProcessMemoryUsed", ctypes.c_size_t),
-            ("PeakJobMemoryUsed", ctypes.c_size_t),
-        )
-
-    def _tie(child: "subprocess.Popen[bytes]", whole: bool) -> Callable[[], object]:
-        """Let the child end when the launcher ends, however that happens: the handle of its job is never closed.
-
-        whole: what it starts ends with it, too; so with a batch file, where that is the real program. Else
-        SILENT_BREAKAWAY_OK: what the child starts is not ours to end. Returns the call that lets go of what runs on
-        after the child has ended by itself. Failing to make a job is not fatal: an old system, or one that puts the
-        launcher itself into a job that forbids it, must still be able to run tasks.
-        """
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.CreateJobObjectW.restype = wintypes.HANDLE
-        kernel.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
-        kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
-        job = kernel.CreateJobObjectW(None, None)
-        breakaway = _BREAKAWAY_OK if whole else _SILENT_BREAKAWAY_OK
-
-        def limit(flags: int) -> bool:
-            limits = _ExtendedLimits()
-            limits.BasicLimitInformation.LimitFlags = flags
-            size = ctypes.sizeof(limits)
-            return bool(kernel.SetInformationJobObject(job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), size))
-
-        if job and limit(_KILL_ON_JOB_CLOSE | breakaway):
-            kernel.AssignProcessToJobObject(job, int(child._handle))  # type: ignore[attr-defined]
-        return lambda: limit(breakaway)
-
-else:
-
-    def _tie(_child: "subprocess.Popen[bytes]", _whole: bool) -> Callable[[], object]:
-        """Job objects are Windows'."""
-        return lambda: None
+    return subprocess.Popen(line, executable=system_cmd(), env=env, **options)

@@ -120,9 +120,14 @@ def _sets(_ctx: click.Context, _parameter: click.Parameter, values: Sequence[str
 @click.option("--verify", is_flag=True, help="Prove the database first, for exec too.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The number that {port} stands for.")
 @click.option("--allow-empty", is_flag=True, help="Start although needs_rows tables are empty.")
+@click.option(
+    "--pins",
+    type=click.Choice(["block", "error", "allow"]),
+    help="What an attempt to change a pin does: nothing (block), an error, or what it wants (allow).",
+)
+@click.option("--report", metavar="FILE", help="Write the verdict of the run there, as one JSON object.")
+@click.option("--allow-unproven", is_flag=True, help="Go on although a server of 'with' cannot be proven.")
 @click.option("--accept", metavar="db_id=…", hidden=True)
-@click.option("--pins", hidden=True)
-@click.option("--report", metavar="FILE", hidden=True)
 @click.version_option(package_name="autopack-run", message="autopack-run %(version)s")
 @click.pass_context
 def root(ctx: click.Context, /, **_options: Any) -> None:
@@ -144,11 +149,8 @@ def _without_meaning(request: Request, command: str | None) -> list[str]:
 
 
 def _request(options: dict[str, Any]) -> Request:
-    for name in ("accept", "pins", "report"):
-        if options[name] is not None:
-            raise errors.ConfigurationError(
-                "not-yet", f"--{name} has no effect in this version", f"leave --{name} away"
-            )
+    if options["accept"] is not None:
+        raise errors.ConfigurationError("not-yet", "--accept has no effect in this version", "leave --accept away")
     return Request(**{name: options[name] for name in Request._fields})
 
 
@@ -221,15 +223,31 @@ def profiles(request: Request, as_json: bool) -> int:
     return actions.list_profiles(actions.open_file(request), as_json)
 
 
-@root.command(help="Play a whole run in a fresh folder: create, check, drain, serve, check.")
+def _cause(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        from launcher.rehearsal.drift.command import PLAYS
+
+        if value not in (*PLAYS, "all", "list"):
+            raise click.BadParameter(f"'{value}' is none of {', '.join(PLAYS)}, all, list")
+    return value
+
+
+@root.command(help="Play a whole run in a fresh folder: create, check, drain, serve, check; or how drift is caught.")
 @click.option(
     "--in", "folder", metavar="DIR", help="A new or empty folder, in place of one below the system's temporary one."
 )
 @click.option("--url", metavar="URL", help="A database in place of the SQLite file.")
-def rehearse(folder: str | None, url: str | None) -> int:
-    from launcher.rehearsal.command import rehearse as play
+@click.option(
+    "--drift", metavar="CAUSE", callback=_cause, help="A cause of drift, without and with the launcher; all; list."
+)
+def rehearse(folder: str | None, url: str | None, drift: str | None) -> int:
+    from launcher.rehearsal import command
 
-    return play(folder, url)
+    if drift is None:
+        return command.rehearse(folder, url)
+    if url is not None:
+        raise click.UsageError("--url has no meaning for --drift, which makes its own databases")
+    return command.rehearse_drift(drift, folder)
 
 
 @root.command(help="Print the JSON Schema of the profile file.")

@@ -1,38 +1,71 @@
-"""Running a task or a program: prove the database, tell what is known, start, and stamp what was created."""
+"""Running a task or a program: prove the database, start, watch what is really used, give the verdict."""
 
 import os
 from collections.abc import Sequence
 
-from launcher import banner, child, proof
+from launcher import banner, child, guard, pins, proof
 from launcher.environment import PROCESS, Origin
-from launcher.errors import ConfigurationError, WrongDataError
+from launcher.errors import USAGE, ConfigurationError, LauncherError, WrongDataError
 from launcher.identity.expectation import Expectation, Identity
 from launcher.output import say
 from launcher.plan import Plan
 from launcher.profiles import Inherited
 from launcher.programs import find_program
 
-# Keys of the profile file that are read and validated, and whose effect is not built yet.
-NOT_YET = ("health", "with", "pins", "databases", "allow_databases", "drift", "opens", "strict", "fail_closed")
+
+class Launch:
+    """One program ready to be started: its words and folder, and what is known of its database.
+
+    program: `telemetry drain`, for people. place: where its command line stands, in words. arguments: those of the
+    words that were appended to the task's own.
+    """
+
+    def __init__(self, plan: Plan, words: list[str], folder: str, place: str, arguments: Sequence[str] = ()) -> None:
+        self.plan, self.words, self.folder, self.place, self.arguments = plan, words, folder, place, arguments
+        self.expected: Expectation | None = None
+        self.identity: Identity | None = None
+        self.program = f"{plan.profile.name} {plan.task.name if plan.task else words[0]}"
+
+    def prove(self) -> None:
+        """Prove the database, as far as the plan wants it."""
+        if proof.wanted(self.plan):
+            self.expected, self.identity = proof.prove(self.plan)
+
+    def command(self, run_folder: str) -> child.Command:
+        """What to start. run_folder: where the guards record, or ""."""
+        guard.install(self.plan, guard.settings(self.plan), run_folder)
+        return _command(self)
+
+    def stamp(self) -> None:
+        """After a `creates` task: the database must have its tables; stamp it."""
+        assert self.expected is not None
+        _stamp_created(self.plan, self.expected)
 
 
 def run_task(plan: Plan, arguments: Sequence[str]) -> int:
     """Prove the database, start the plan's task with the arguments appended, return its exit code."""
+    launch = task_launch(plan, arguments)
+    return _run(launch)
+
+
+def task_launch(plan: Plan, arguments: Sequence[str]) -> Launch:
+    """The plan's task as a launch. Raises LauncherError for a folder, a port or an option that cannot be."""
     assert plan.task is not None
     values = plan.task.values
-    for key in NOT_YET:
-        if values.get(key):  # `strict = false` asks for nothing
-            raise ConfigurationError(
-                "not-yet", f"{values.place(key)}: this version does not do that yet", f"leave '{key}' away"
-            )
     words = [plan.expand(word, values.place("run")) for word in values.get("run")]
-    folder = _folder(plan, values)
-    if values.get("port") or (plan.request.port and any("{port}" in word for word in values.get("run"))):
-        from launcher.ports import refuse_taken
+    launch = Launch(plan, words + list(arguments), _folder(plan, values), values.place("run"), arguments)
+    if values.get("health"):
+        from launcher.health import check_url
 
-        # A task with a `port` listens there. `--port` alone may also name the server that a task only talks to.
-        refuse_taken(plan.port)
-    return _run(plan, words + list(arguments), folder)
+        check_url(plan.expand(values.get("health"), values.place("health")))
+    return launch
+
+
+def listens(plan: Plan) -> bool:
+    """Whether the task is told which port to take: it has a `port`, or `--port` and the word in its command line."""
+    assert plan.task is not None
+    values = plan.task.values
+    return bool(values.get("port") or (plan.request.port and any("{port}" in word for word in values.get("run"))))
 
 
 def _folder(plan: Plan, values: Inherited) -> str:
@@ -46,33 +79,44 @@ def _folder(plan: Plan, values: Inherited) -> str:
 
 
 def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
-    """Start any program with the plan's variables, in the folder; proven first only with `--verify`."""
-    return _run(plan, list(words), folder)
+    """Start any program with the plan's variables, in the folder; proven first and judged only with `--verify`."""
+    if plan.request.report and not plan.request.verify:
+        raise LauncherError("no-verdict", USAGE, "--report: exec gives no verdict by itself", "add --verify")
+    return _run(Launch(plan, list(words), folder, "the command line"))
 
 
-def _run(plan: Plan, words: list[str], folder: str) -> int:
-    expected, identity = proof.prove(plan) if proof.wanted(plan) else (None, None)
-    command = _command(plan, words, folder, expected, identity)
-    banner.show(plan, expected, identity)
-    if identity is not None:
-        from launcher.identity.verdict import refuse_swapped
+def _run(launch: Launch) -> int:
+    plan = launch.plan
+    pins.refuse_other_pins(plan.outer_pins, plan.environment)
+    if _is_judged(plan):
+        from launcher.judged import run_judged
 
-        refuse_swapped(identity)
-    code = child.run(command, replace=not proof.creates(plan))
-    if proof.creates(plan) and code == 0:
-        assert expected is not None
-        _stamp_created(plan, expected)
-    return code
+        return run_judged(launch)
+    if plan.task is not None and listens(plan):
+        from launcher.ports import refuse_taken
+
+        refuse_taken(plan.port)
+    launch.prove()
+    command = launch.command("")
+    banner.show(plan, launch.expected, launch.identity)
+    return child.run(command, replace=True)
 
 
-def _command(
-    plan: Plan, words: list[str], folder: str, expected: Expectation | None, identity: Identity | None
-) -> child.Command:
+def _is_judged(plan: Plan) -> bool:
+    """Whether the run ends in a verdict: there is a database to stay on, or servers to prove."""
+    if plan.task is None:
+        return plan.request.verify
+    values = plan.task.values
+    return plan.url is not None or proof.wanted(plan) or bool(values.get("health") or values.get("with"))
+
+
+def _command(launch: Launch) -> child.Command:
+    plan, words, folder = launch.plan, launch.words, launch.folder
     if words[0] == "python" or (os.name == "nt" and words[0].lower() == "python.exe"):
         program = words[0] = plan.python.path
     else:
         program = find_program(words[0], plan.environment.text, folder)
-    for name, text in banner.facts(plan, expected, identity).items():
+    for name, text in banner.facts(plan, launch.expected, launch.identity).items():
         origin = Origin("launcher", "a fact of this launch")
         if text:
             plan.environment.set(name, text, origin)

@@ -1,10 +1,10 @@
 """Variables that nothing may change, the `X_FILE` beside each, and the shell's DATABASE_URL against the profile's."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from launcher.environment import Environment, Origin
-from launcher.errors import ConfigurationError
+from launcher.errors import ConfigurationError, WrongDataError
 from launcher.identity.url import DatabaseURL, parse_database_url, same_database
 from launcher.text_files import UnreadableError, read_text
 
@@ -103,6 +103,39 @@ def decide(shell: tuple[str, str], standing: DatabaseURL, place: str, choice: st
         f"  profile  {standing.shown} ({place})",
         "decide for once: --database profile or --database env; or unset DATABASE_URL in the shell",
     )
+
+
+def refuse_nested(pin: str, outer: Mapping[str, str], standing: DatabaseURL, place: str) -> None:
+    """Raise WrongDataError where the launch around this one has pinned another database than the standing one."""
+    if pin not in outer:
+        return
+    around = parse_database_url(outer[pin], "the launch around this one", None)
+    if not same_database(around, standing):
+        raise WrongDataError(
+            "nested",
+            f"inside a launch whose database is {around.shown}, this one wants {standing.shown} ({place})",
+            "run it from a shell of its own; or use the outer launch's profile",
+        )
+
+
+def refuse_other_pins(outer: Mapping[str, str], environment: Environment) -> None:
+    """Raise WrongDataError where a pin of the launch around this one would get another value, or none."""
+    for pin, text in outer.items():
+        inner = environment.text(pin)
+        if inner == text or (pin == DATABASE_URL and inner and _same_nested(text, inner)):
+            continue
+        value = environment.get(pin)
+        place = value.origin.place if value else "nothing sets it"
+        raise WrongDataError(
+            "nested",
+            f"inside a launch that has pinned {pin}, this one would change it ({place})",
+            "run it from a shell of its own",
+        )
+
+
+def _same_nested(one: str, other: str) -> bool:
+    first, second = (parse_database_url(text, "a launch", None) for text in (one, other))
+    return same_database(first, second)
 
 
 def absolute(folder: str, path: str) -> str:

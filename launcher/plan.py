@@ -17,11 +17,14 @@ from launcher.profiles import Inherited, Profile, ProfileFile, Task
 
 # What a child is told about its launch; an outer launch's facts are not the inner one's.
 FACTS = "AUTOPACK_RUN_"
-KEPT = ("AUTOPACK_RUN_SHELL",)
+KEPT = ("AUTOPACK_RUN_SHELL", "AUTOPACK_RUN_TREE")
 
 
 class Request(NamedTuple):
-    """What stands before PROFILE on the command line. database: `profile`, `env` or None; port: a number or None."""
+    """What stands before PROFILE on the command line.
+
+    database: `profile`, `env` or None; port: a number or None; pins: `block`, `error`, `allow` or None; report: a file.
+    """
 
     file: str | None = None
     sets: tuple[tuple[str, str], ...] = ()
@@ -29,6 +32,9 @@ class Request(NamedTuple):
     verify: bool = False
     port: int | None = None
     allow_empty: bool = False
+    pins: str | None = None
+    report: str | None = None
+    allow_unproven: bool = False
     quiet: bool = False
     verbose: bool = False
 
@@ -37,17 +43,24 @@ class Plan:
     """A launch in the making: `environment` and `url` are final once `make_plan` has returned it.
 
     notes: what the operator should be told. skipped: files that were looked for and not there. shell: the variables
-    as the launcher found them.
+    as the launcher found them. outer: those that an outer launch has set for its own children's guards.
     """
 
     def __init__(
-        self, file: ProfileFile, profile: Profile, task: Task | None, request: Request, shell: Environment
+        self,
+        file: ProfileFile,
+        profile: Profile,
+        task: Task | None,
+        request: Request,
+        shell: Environment,
+        outer: Mapping[str, str],
     ) -> None:
         self.file = file
         self.profile = profile
         self.task = task
         self.request = request
         self.shell = shell
+        self.outer = outer
         self.environment = Environment(shell.windows)
         self.url: DatabaseURL | None = None
         self.notes: list[str] = []
@@ -85,6 +98,23 @@ class Plan:
         return tuple(name for name in self.pin_names if self.environment.text(name))
 
     @property
+    def outer_folders(self) -> list[str]:
+        """The run folders of the launches around this one, which record what happens inside."""
+        listed = (self.outer.get(f"{FACTS}{name}", "") for name in ("RUN", "OUTER"))
+        return [folder for text in listed for folder in text.split("\n") if folder]
+
+    @property
+    def outer_pins(self) -> dict[str, str]:
+        """What the launches around this one have pinned, by name."""
+        prefix = f"{FACTS}PIN_"
+        return {name[len(prefix) :]: text for name, text in self.outer.items() if name.startswith(prefix)}
+
+    def again(self, task: Task | None, port: int | None) -> "Plan":
+        """The same launch for another task of the profile, or with another port."""
+        request = self.request._replace(port=port)
+        return complete(Plan(self.file, self.profile, task, request, self.shell, self.outer))
+
+    @property
     def spoken(self) -> str:
         """The profile as a command line names it, with the -f of this one: for the commands in hints."""
         return self.spoken_as(self.profile.name)
@@ -99,9 +129,17 @@ class Plan:
 
     @cached_property
     def port(self) -> int:
-        """`--port`, the task's fixed port, or one free port for the whole invocation."""
-        fixed = self.task.values.get("port") if self.task else None
-        return self.request.port or fixed or free_port()
+        """`--port`, the fixed port, or one free port for the whole invocation."""
+        return self.request.port or self.fixed_port or free_port()
+
+    @property
+    def fixed_port(self) -> int | None:
+        """The `port` of the task, or of a task of its `with`."""
+        if self.task is None:
+            return None
+        beside = (self.profile.tasks[name] for name in self.task.values.get("with", ()))
+        ports = (task.values.get("port") for task in (self.task, *beside))
+        return next((port for port in ports if port), None)
 
     @cached_property
     def python(self) -> Interpreter:
@@ -115,7 +153,7 @@ class Plan:
 
     def _without_python(self) -> "Plan":
         """The same plan with the bare word in place of {python}: a variable wants it before the layers are complete."""
-        plan = Plan(self.file, self.profile, self.task, self.request, self.shell)
+        plan = Plan(self.file, self.profile, self.task, self.request, self.shell, self.outer)
         plan._known |= {"python": "python", "port": lambda: str(self.port)}
         _compose(plan)
         return plan
@@ -128,7 +166,11 @@ def make_plan(
 
     variables: the launcher's own. Raises ConfigurationError for anything that is not unambiguous.
     """
-    plan = Plan(file, profile, task, request, _shell(variables))
+    return complete(Plan(file, profile, task, request, _shell(variables), _outer(variables)))
+
+
+def complete(plan: Plan) -> Plan:
+    """Fill a new plan in; see `make_plan`."""
     env_folders = _compose(plan)
     pins.refuse_open_files(plan.pin_names, plan.environment)
     _settle_url(plan, env_folders)
@@ -150,6 +192,10 @@ def _compose(plan: Plan) -> dict[str, str]:
         plan.environment.set(name, text, Origin("set", f"--set {name}"))
     plan.composed = True
     return env_folders
+
+
+def _outer(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): text for name, text in variables.items() if name.upper().startswith(FACTS)}
 
 
 def _shell(variables: Mapping[str, str]) -> Environment:
@@ -224,6 +270,7 @@ def _apply_database(plan: Plan, shell: tuple[str, str] | None) -> None:
     if not shell or value is None or value.origin.kind not in ("file", "database"):
         return
     standing = parse_database_url(value.text, value.origin.place, plan.file.root)
+    pins.refuse_nested(DATABASE_URL, plan.outer_pins, standing, value.origin.place)
     decided = pins.decide(shell, standing, value.origin.place, choice)
     if decided is not standing:
         plan.environment.set(DATABASE_URL, decided.text, Origin(PROCESS, f"{shell[1]}, chosen by --database env"))

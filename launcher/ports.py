@@ -16,6 +16,15 @@ def free_port() -> int:
 
 def refuse_taken(port: int) -> None:
     """Raise LauncherError (75) with the process that holds the port, where somebody listens on it."""
+    held = holder(port)
+    if held:
+        raise LauncherError(
+            "port-taken", BUSY, f"port {port} is taken by {held}", "stop it, or take another: --port NUMBER"
+        )
+
+
+def holder(port: int) -> str:
+    """The process that listens on the port of the loopback address, as `name (pid N)`; "" where nobody does."""
     import socket
 
     with socket.socket() as probe:
@@ -26,14 +35,10 @@ def refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            return  # a low port: whether the task may have it is the task's matter
+            return ""  # a low port: whether the task may have it is the task's matter
         except OSError:
-            raise LauncherError(
-                "port-taken",
-                BUSY,
-                f"port {port} is taken by {_listener(port)}",
-                "stop it, or take another: --port NUMBER",
-            ) from None
+            return _listener(port)
+    return ""
 
 
 def _listener(port: int) -> str:

@@ -15,9 +15,9 @@ VENV = LAB / "opt/home/.wine/drive_c/autopack-venv"
 
 # "wine" is the lab itself, where the suite runs under Windows Python.
 MUST_HAVE = {
-    "linux": ("bash", "pwsh", "windows-lab", "windows-venv", "windows-pwsh"),
-    "darwin": ("bash", "zsh", "pwsh"),
-    "win32": ("cmd", "powershell", "pwsh"),
+    "linux": ("bash", "pwsh", "pypi", "windows-lab", "windows-venv", "windows-pwsh"),
+    "darwin": ("bash", "zsh", "pwsh", "pypi"),
+    "win32": ("cmd", "powershell", "pwsh", "pypi"),
     "wine": ("cmd", "pwsh"),
 }
 
@@ -51,6 +51,8 @@ def _find(part: str) -> str | None:
             return str(there) if _lab_is_there() and there.exists() else None
         case "windows-venv":
             return _venv() if _lab_is_there() else None
+        case "pypi":
+            return None if system() == "wine" else _pypi()
         case "bash" if sys.platform == "win32":
             # System32\bash.exe is the door to WSL, another system; Git's bash is what people use.
             return shutil.which("bash", path=os.path.expandvars(r"%ProgramFiles%\Git\bin"))
@@ -60,6 +62,12 @@ def _find(part: str) -> str | None:
 
 def _lab_is_there() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0 and (LAB / "opt/home/.wine/system.reg").exists()
+
+
+def _pypi() -> str | None:
+    from package_folders import pypi
+
+    return pypi()
 
 
 def _venv() -> str:

@@ -33,11 +33,19 @@ FLOORS = [
     ["launcher.hints", "launcher.shown", "launcher.text_files"],
     ["launcher.violations"],
     ["launcher.schema", "launcher.discovery", "launcher.env_files", "launcher.placeholders", "launcher.ports"],
-    ["launcher.programs"],
+    ["launcher.programs", "launcher.seen", "launcher.sockets"],
     ["launcher.identity", "launcher.interpreter", "launcher.profiles", "launcher.init", "launcher.batch"],
-    ["launcher.pins"],
-    ["launcher.plan"],
-    ["launcher.proof", "launcher.explain", "launcher.child", "launcher.banner"],
+    ["launcher.pins", "launcher.evidence_sockets", "launcher.sqlite_files"],
+    ["launcher.plan", "launcher.connect", "launcher.evidence_linux", "launcher.evidence_psutil"],
+    [
+        "launcher.proof",
+        "launcher.explain",
+        "launcher.child",
+        "launcher.banner",
+        "launcher.evidence",
+        "launcher.strays",
+        "launcher.health",
+    ],
     ["launcher.launch"],
     ["launcher.actions", "launcher.rehearsal"],
     ["launcher.database_actions"],
@@ -45,10 +53,13 @@ FLOORS = [
     ["launcher.cli"],
 ]
 PACKAGES = ("launcher.identity", "launcher.rehearsal")
-# One module in three files: the platform's half is imported inside the function that picks it.
-FAMILIES = {"launcher.child_posix": "launcher.child", "launcher.child_windows": "launcher.child"}
+# One module in several files: the platform's half is imported inside the function that picks it.
+FAMILIES = {
+    f"launcher.child_{part}": "launcher.child" for part in ("posix", "fork", "keeper", "tree", "windows", "job")
+}
 # What the workload may know of the launcher: nothing. The command that plays it is a part of the launcher.
 WORKLOAD_OUTSIDERS = ("command", "evidence", "probe")
+WORKLOAD_OUTSIDE_FOLDERS = ("drift",)
 
 
 def module_name(path: Path) -> str:
@@ -62,7 +73,8 @@ def room(module: str) -> str:
 
 
 def is_workload(path: Path) -> bool:
-    return room(module_name(path)) == "launcher.rehearsal" and path.stem not in WORKLOAD_OUTSIDERS
+    outside = path.stem in WORKLOAD_OUTSIDERS or path.parent.name in WORKLOAD_OUTSIDE_FOLDERS
+    return room(module_name(path)) == "launcher.rehearsal" and not outside
 
 
 def imports(path: Path, everywhere: bool = True) -> Iterator[str]:

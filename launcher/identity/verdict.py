@@ -150,10 +150,15 @@ def refuse_swapped(identity: Identity) -> None:
 
 
 def _stamp_now(path: str) -> Stamp | None:
+    found = look_at(path)
+    return found.stamp if found else None
+
+
+def look_at(path: str) -> Identity | None:
+    """What stands at the path, whatever it is; None where nothing does. Raises LauncherError with the fault."""
     from launcher.identity import sqlite
 
+    if not os.path.lexists(path):
+        return None
     url = DatabaseURL("sqlite", "", path, path)
-    found = sqlite.inspect(
-        Expectation("(any)", url, "looked at again before the start", "PROFILE", writes=False, allow_network=True)
-    )
-    return found.stamp if found else None
+    return sqlite.inspect(Expectation("(any)", url, "looked at again", "PROFILE", writes=False, allow_network=True))

@@ -44,6 +44,20 @@ def rehearse(folder: str | None, url: str | None) -> int:
     return 0
 
 
+def rehearse_drift(cause: str, folder: str | None) -> int:
+    """Play a cause of drift, "all" of them, or "list" them, in a fresh folder; return 0 where it was caught.
+
+    Raises LauncherError where it cannot begin, and where a play did not end as it must.
+    """
+    from launcher.rehearsal.drift import command as drift
+
+    if cause == "list":
+        tell("\n".join(f"{name:<16} {play.about}" for name, play in drift.PLAYS.items()))
+        return 0
+    _require_extra()
+    return drift.rehearse_drift(cause, _fresh(folder))
+
+
 def _require_extra() -> None:
     from importlib.util import find_spec
 

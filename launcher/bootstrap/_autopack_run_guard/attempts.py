@@ -1,0 +1,100 @@
+"""An attempt to change a pin: who made it, what becomes of it, and what is said of it."""
+
+import os
+
+from _autopack_run_guard import places, record, state
+
+_DOTENV = ("dotenv.main", "dotenv.cli")
+_told = set()  # type: set[tuple[str, str, str]]
+
+
+class PinnedVariableError(RuntimeError):
+    """A program tried to change a variable that autopack-run has pinned."""
+
+
+def refused(name: str, value: "str | None", how: str, source: str = "", soft: bool = False) -> None:
+    """Tell and record the attempt to set the pin to `value` (None: to remove it), which has not been carried out.
+
+    how: the statement, in words. source: the .env file and line that the value came from. soft: only tell, never
+    raise: so with python-dotenv, whose caller often cannot know what the file says. Raises PinnedVariableError where
+    the launch says `error`.
+    """
+    reader = places.calling_module(_DOTENV)
+    if reader is not None:
+        soft, source = True, source or source_of(reader.f_locals.get("self"), name)
+    raised = state.mode == "error" and not soft
+    where = places.own_place()
+    if not raised and (where, name, how) in _told:
+        return
+    _told.add((where, name, how))
+    outcome = "raised" if raised else "kept"
+    event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome}
+    record.write(dict(event, value=_shown(value), source=source))
+    by = "%s%s tried to %s (%s)" % (where, source and ", reading " + source + ",", _wish(value), how)  # noqa: UP031
+    if raised:
+        raise PinnedVariableError(_explained(name, by))
+    record.tell("kept %s: %s" % (name, by))  # noqa: UP031
+
+
+def found_changed(name: str, value: "str | None") -> None:
+    """A pin that was another when this Python started: tell it; where pins raise, end the process."""
+    how = "removed" if value is None else "changed"
+    where = "before Python (pid %d) started" % os.getpid()  # noqa: UP031
+    outcome = "raised" if state.mode == "error" else "restored"
+    event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome, "source": ""}
+    record.write(dict(event, value=_shown(value)))
+    if state.mode == "error":
+        record.tell(_explained(name, "it had been %s %s" % (how, where)))  # noqa: UP031
+        os._exit(1)
+    record.tell("kept %s: it had been %s %s" % (name, how, where))  # noqa: UP031
+
+
+def _wish(value: "str | None") -> str:
+    if value is None:
+        return "remove it"
+    return "set it to " + (_shown(value) or "another value")
+
+
+def _shown(value: "str | None") -> str:
+    """What may be shown of a value: a SQLite URL that has no room for a secret."""
+    plain = value is not None and value.startswith("sqlite:") and not set(value) & set("@?\n\r")
+    return str(value) if plain else ""
+
+
+def _explained(name: str, by: str) -> str:
+    profile = os.environ.get("AUTOPACK_RUN_PROFILE", "PROFILE")
+    action = os.environ.get("AUTOPACK_RUN_TASK") or "exec …"
+    return (
+        "%s is pinned by autopack-run (profile '%s' of %s), and %s. The pin was kept. A program that is meant to"
+        " change it: autopack-run --pins allow %s %s"
+        % (name, profile, os.environ.get("AUTOPACK_RUN_FILE", "autopack-run.toml"), by, profile, action)
+    )
+
+
+def source_of(reader: object, name: str) -> str:
+    path = getattr(reader, "dotenv_path", None)
+    return env_line(os.fspath(path), name) if path else ""
+
+
+def env_line(path: str, name: str) -> str:
+    """`file:line` of the variable in a .env file."""
+    path = os.path.abspath(path)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                words = line.split("=", 1)[0].split()
+                if "=" in line and words and state.fold(words[-1].strip("'\"")) == state.fold(name):
+                    return "%s:%d" % (path, number)  # noqa: UP031
+    except OSError:
+        pass  # a pipe, or gone meanwhile: its name alone must do
+    return path
+
+
+def suspicious(how: str) -> None:
+    """Tell and record what may change a pin where no wrapper sees it."""
+    where = places.own_place()
+    if (where, "", how) not in _told:
+        _told.add((where, "", how))
+        event = {"event": "override", "name": "", "where": where, "how": how, "outcome": "reported", "source": ""}
+        record.write(dict(event, value=""))
+        record.tell("%s: %s, which can change a pin unseen" % (where, how))  # noqa: UP031

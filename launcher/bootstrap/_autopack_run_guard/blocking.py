@@ -1,0 +1,57 @@
+"""`databases = "block"`: another database than the pinned one is refused before the file exists."""
+
+import os
+
+from _autopack_run_guard import places, record, state
+
+
+def refuse_other(place: str) -> None:
+    """Raise sqlite3.OperationalError, as an unreachable database does, where the place is not the pinned one."""
+    if place == ":memory:" or _is_pinned(place) or is_allowed(place, state.allowed):
+        return
+    where = places.own_place()
+    kind = "sqlite" if "://" not in place else place.partition(":")[0]
+    event = {"event": "open", "kind": kind, "place": place, "device": 0, "inode": 0, "where": where}
+    record.write(dict(event, new=False, blocked=True))
+    text = 'autopack-run: blocked: %s opens %s; pinned is %s (databases = "block", allow_databases)' % (  # noqa: UP031
+        where,
+        place,
+        state.database_path or os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", "another database"),
+    )
+    import sqlite3
+
+    raise sqlite3.OperationalError(text)
+
+
+def _is_pinned(place: str) -> bool:
+    if "://" in place:
+        return same_server(place, os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", ""))
+    if not state.database_path:
+        return False
+    if os.path.normcase(place) == os.path.normcase(state.database_path):
+        return True
+    try:
+        return os.path.samefile(place, state.database_path)
+    except OSError:
+        return False
+
+
+def same_server(place: str, pinned: str) -> bool:
+    """Whether both texts name one server and database; the pinned one may have a user, options and a driver."""
+
+    def parts(text: str) -> "tuple[str, ...]":
+        from urllib.parse import urlsplit
+
+        found = urlsplit(text)
+        kind = found.scheme.partition("+")[0].replace("mariadb", "mysql")
+        port = found.port or {"postgresql": 5432, "mysql": 3306}.get(kind, "")
+        return kind, (found.hostname or "").lower(), str(port), found.path.lstrip("/")
+
+    return parts(place) == parts(pinned)
+
+
+def is_allowed(place: str, globs: "list[str]") -> bool:
+    """Whether one of the allow_databases globs matches the path or the server's text."""
+    from fnmatch import fnmatch
+
+    return any(fnmatch(place, glob) for glob in globs)

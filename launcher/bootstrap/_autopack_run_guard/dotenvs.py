@@ -1,0 +1,37 @@
+"""python-dotenv: what a `.env` file says of a pin does not count, in whatever form the program asks for it."""
+
+import os
+from typing import Any
+
+from _autopack_run_guard import attempts, children, state
+
+
+def watch(module: Any) -> None:
+    """Wrap DotEnv.dict, through which load_dotenv, dotenv_values, get_key and `dotenv run` read a file."""
+    real = module.DotEnv.dict
+    if state.mode == "allow" or hasattr(real, "__wrapped__"):
+        return
+
+    def read(self: Any) -> Any:
+        values = real(self)
+        if state.active:
+            for name in list(values):
+                _keep(self, values, name)
+        return values
+
+    module.DotEnv.dict = children.like(read, real)
+
+
+def _keep(reader: Any, values: Any, name: str) -> None:
+    folded = state.fold(name)
+    pinned, value = state.pins.get(folded), values[name]
+    if pinned is None or value == pinned or value is None:
+        return
+    # Without override the environment wins by itself. In a cleared environment there is nothing to win against, and
+    # where pins raise the operator's value must not come back by this door.
+    if getattr(reader, "override", True) or folded not in os.environ:
+        attempts.refused(folded, value, "a .env file", attempts.source_of(reader, folded), soft=True)
+    if pinned:
+        values[name] = pinned
+    else:
+        del values[name]

@@ -1,0 +1,134 @@
+"""Writing down what happened, in the run folder and, for people, on standard error."""
+
+import os
+import sys
+import time
+
+from _autopack_run_guard import state
+
+FAILED = 70  # sysexits.h, EX_SOFTWARE: the code of a process that a fail_closed guard ends
+LIMIT = 2000
+"""Records of one process; a test suite that opens a new file a test must not fill the disk."""
+
+# What a program replaces in `os` (a fake file system, a fake clock) must not reach the records.
+_open, _write, _close, _fstat, _getpid = os.open, os.write, os.close, os.fstat, os.getpid
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_name = ""
+_count = 0
+_captured = []  # type: list[tuple[str, tuple[int, int]]]
+
+
+def begin(how: str) -> None:
+    """Start this process's record. how: `exec`, or `fork` for a copy of a guarded process."""
+    global _name, _count  # noqa: PLW0603 (a process has one record)
+    _name = "guard-%d-%x.txt" % (_getpid(), time.time_ns())  # noqa: UP031 (quicker to import)
+    _count = 0
+    write(
+        {
+            "event": "start",
+            "parent": os.getppid(),
+            "python": sys.executable,
+            "program": _program(),
+            "version": "%d.%d" % sys.version_info[:2],  # noqa: UP031
+            "how": how,
+        }
+    )
+
+
+def forked() -> None:
+    """After a fork, in the child."""
+    _captured.clear()
+    if state.active:
+        begin("fork")
+
+
+def _program() -> str:
+    """The script or module of the command line; its arguments may hold secrets."""
+    words = getattr(sys, "orig_argv", None)  # Python 3.10
+    if words is None:
+        return ""
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-X", "-W"):
+            next(rest, "")
+        elif word == "-m":
+            return "-m " + next(rest, "")
+        elif word.startswith("-"):
+            if word == "-c":
+                return "-c"
+        else:
+            return str(word)
+    return ""
+
+
+def write(event: "dict[str, object]") -> None:
+    """Append the event to this process's record: one Python literal a line."""
+    global _count  # noqa: PLW0603
+    if not state.folders or _count > LIMIT:
+        return
+    _count += 1
+    if _count > LIMIT:
+        event = {"event": "error", "text": "more than %d records; the rest is not recorded" % LIMIT}  # noqa: UP031
+    data = (ascii(dict(event, pid=_getpid())) + "\n").encode("ascii")
+    for folder in list(state.folders):
+        try:
+            _append(os.path.join(folder, _name), data)
+        except OSError as error:
+            state.folders.remove(folder)
+            if os.path.isdir(folder):  # else the run is over and its folder has been cleared away
+                failed("cannot write its record in " + folder, error)
+
+
+def _append(path: str, data: bytes) -> None:
+    handle = _open(path, _FLAGS, 0o600)
+    try:
+        if _write(handle, data) != len(data):
+            raise OSError(28, "No space left on device")
+    finally:
+        _close(handle)
+
+
+def failed(what: str, error: Exception) -> None:
+    """The guard itself failed: tell it; end the process where the task wants that."""
+    said = getattr(error, "strerror", None) or type(error).__name__
+    tell("the guard " + what + " (" + str(said) + "): what this process opens is not proven")
+    if state.fail_closed:
+        tell("fail_closed: this process is ended")
+        os._exit(FAILED)
+
+
+def tell(text: str) -> None:
+    """One line for a person on standard error; again at the end where it had been captured, as pytest does."""
+    line = "autopack-run: " + text + "\n"
+    if not _captured:
+        import atexit
+
+        atexit.register(_repeat)
+    _captured.append((line, _stderr()))
+    _say(line)
+
+
+def _say(line: str) -> None:
+    stream = sys.__stderr__
+    try:
+        if stream is not None:
+            stream.write("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in line))
+            stream.flush()
+    except (OSError, ValueError):
+        pass  # a closed or full standard error changes nothing for the program
+
+
+def _stderr() -> "tuple[int, int]":
+    """Which file standard error is right now."""
+    try:
+        found = _fstat(2)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _repeat() -> None:
+    now = _stderr()
+    for line, where in _captured:
+        if where != now:
+            _say(line)

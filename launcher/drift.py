@@ -1,0 +1,88 @@
+"""Was a run on its database only? What counts as drift, in words."""
+
+import os
+from collections.abc import Sequence
+from fnmatch import fnmatch
+
+from launcher.errors import WrongDataError
+from launcher.usage import MEMORY, Content, Pinned, Used, content
+
+
+def problems(used: Sequence[Used], pinned: Pinned, allowed: Sequence[str], folders: Sequence[str]) -> list[str]:
+    """What is drift among the used databases, one text each: another one with required tables, a new stray one.
+
+    allowed: globs of databases that are none. folders: {root} and the folder of the run, where no new one may appear.
+    """
+    found = []
+    for each in used:
+        if each.pinned or each.place == MEMORY or each.blocked or is_allowed(each.place, allowed):
+            continue
+        held = content(each.place, pinned)
+        if _is_drift(each, held, folders):
+            found.append(f"{each.place}: {_story(each)}{_holding(held, each)}")
+    return found
+
+
+def is_allowed(place: str, globs: Sequence[str]) -> bool:
+    """Whether a glob of allow_databases names the place."""
+    return any(fnmatch(place, glob) for glob in globs)
+
+
+def _is_drift(used: Used, held: Content, folders: Sequence[str]) -> bool:
+    if held.ours or "://" in used.place:  # what a server holds is not asked here, so it is not taken for harmless
+        return True
+    if held.reason == "it is gone":
+        return False
+    if not used.new:
+        return False
+    tables = held.identity.tables if held.identity else ()
+    return not tables or (_is_inside(used.place, folders) and not _is_hidden(used.place, folders))
+
+
+def _is_inside(path: str, folders: Sequence[str]) -> bool:
+    return any(_below(path, folder) is not None for folder in folders)
+
+
+def _below(path: str, folder: str) -> str | None:
+    """The path relative to the folder, or None where it is not below it."""
+    prefix = os.path.join(os.path.normcase(folder), "")
+    return path[len(prefix) :] if os.path.normcase(path).startswith(prefix) else None
+
+
+def _is_hidden(path: str, folders: Sequence[str]) -> bool:
+    """Whether it is a tool's own, such as .coverage or what lies in .mypy_cache."""
+    return any(
+        part.startswith(".")
+        for folder in folders
+        for part in (_below(path, folder) or "").replace("\\", "/").split("/")
+    )
+
+
+def _story(used: Used) -> str:
+    by = f" by {', '.join(used.by[:3])}" if used.by else ""
+    if used.how == "opened":
+        return f"opened{by}, first at {used.where}"
+    if used.how == "open":
+        return f"seen open{by}{f', first at {used.where}' if used.where else ''}"
+    return "appeared during the run" if used.new else "changed during the run"
+
+
+def _holding(held: Content, used: Used) -> str:
+    if "://" in used.place:
+        return "; what that server holds is not asked from here"
+    if held.identity is None:
+        return f"; {held.reason}"
+    stamp = held.identity.stamp
+    said = f"; it holds {', '.join(held.ours)}" if held.ours else ""
+    said = said or f"; it is new, with {', '.join(held.identity.tables[:5]) or 'no tables'}"
+    return said + (f"; it is '{stamp.database}' (db_id {stamp.db_id})" if stamp else "")
+
+
+def error(what: str, found: Sequence[str], pinned: Pinned) -> WrongDataError:
+    """The WrongDataError for the problems. what: the program, as `telemetry drain`."""
+    lines = "".join(f"\n  {each}" for each in found)
+    return WrongDataError(
+        "drift",
+        f"{what} did not stay on {pinned.shown}:{lines}",
+        "let that line use DATABASE_URL; a database that is meant to be there: allow_databases in the task",
+    )

@@ -1,0 +1,109 @@
+"""The parent's half of the guard: the variables by which the child's half (`bootstrap/`) learns what to keep."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from launcher.environment import Environment, Origin
+from launcher.errors import ConfigurationError
+from launcher.plan import Plan
+
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
+RUN = "AUTOPACK_RUN_RUN"
+"""The variable with the run folder: also the mark by which a process is known to belong to a launch."""
+OUTER = "AUTOPACK_RUN_OUTER"
+PIN = "AUTOPACK_RUN_PIN_"
+_ORIGIN = Origin("launcher", "the guard in the children")
+_SKIPPING = "IES"  # -I, -E and -S skip sitecustomize or PYTHONPATH; -P and -s do not (STYLE.md, measured)
+
+
+class Settings(NamedTuple):
+    """What the guard of one task does. pins: block, error or allow. databases: report or block. allowed: globs."""
+
+    pins: str = "error"
+    databases: str = "report"
+    strict: bool = False
+    fail_closed: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+def settings(plan: Plan) -> Settings:
+    """The task's settings, or those of `exec`; `--pins` stands above both."""
+    if plan.task is None:
+        return Settings(pins=plan.request.pins or "error")
+    values = plan.task.values
+    place = values.place("allow_databases")
+    globs = (plan.expand(glob, place) for glob in values.get("allow_databases", ()))
+    return Settings(
+        plan.request.pins or values.get("pins", "block"),
+        values.get("databases", "report"),
+        bool(values.get("strict")),
+        bool(values.get("fail_closed")),
+        tuple(glob if "://" in glob else os.path.abspath(os.path.join(plan.file.root, glob)) for glob in globs),
+    )
+
+
+def variables(plan: Plan, found: Settings, run_folder: str) -> dict[str, str]:
+    """What the children's guard reads. run_folder: where it records, or "" where no verdict follows."""
+    outer = plan.outer_folders
+    if not run_folder and not outer and found.pins == "allow":
+        return {}
+    words = [f"pins={found.pins}", f"databases={found.databases}"]
+    words += [name for name in ("strict", "fail_closed") if getattr(found, name)]
+    told = {
+        "AUTOPACK_RUN_GUARD": " ".join(words),
+        RUN: run_folder,
+        OUTER: "\n".join(outer),
+        "AUTOPACK_RUN_DATABASE_PATH": plan.url.path if plan.url else "",
+        "AUTOPACK_RUN_ALLOW": "\n".join(found.allowed),
+        "PYTHONPATH": _python_path(plan.environment),
+    }
+    pins = {PIN + name: plan.environment.text(name) or "" for name in plan.pinned}
+    return {name: text for name, text in (told | pins).items() if text}
+
+
+def _python_path(environment: Environment) -> str:
+    """BOOTSTRAP in front of what stands there, once."""
+    rest = [entry for entry in (environment.text("PYTHONPATH") or "").split(os.pathsep) if entry]
+    return os.pathsep.join([BOOTSTRAP, *(entry for entry in rest if entry != BOOTSTRAP)])
+
+
+def install(plan: Plan, found: Settings, run_folder: str) -> None:
+    """Set these variables in the plan's environment."""
+    for name, text in variables(plan, found, run_folder).items():
+        plan.environment.set(name, text, _ORIGIN)
+
+
+def refuse_unguarded(words: Sequence[str], place: str) -> None:
+    """Raise ConfigurationError where a task's own command line leaves the guard out of its Python.
+
+    words: the command with its program. place: where it stands, in words.
+    """
+    option = skipping_option(words)
+    if option:
+        raise ConfigurationError(
+            "unguarded",
+            f"{place}: {option} keeps the guard out of this Python, so nothing could be said of what it opens",
+            f"leave {option} away (-P and -s keep the guard); or run it without a verdict: exec -- {words[0]} {option} …",
+        )
+
+
+def skipping_option(words: Sequence[str]) -> str:
+    """The option of a Python command line that skips the guard, as `-I`, or "" ."""
+    name = words[0].replace("\\", "/").rsplit("/", 1)[-1].lower()
+    if not name.startswith(("python", "pypy", "py.exe")) and name != "py":
+        return ""
+    rest = iter(words[1:])
+    for word in rest:
+        if not word.startswith("-") or word.startswith("--") or word == "-":
+            return ""
+        for number, letter in enumerate(word[1:], 1):
+            if letter in _SKIPPING:
+                return f"-{letter}"
+            if letter in "cm":
+                return ""
+            if letter in "XW":
+                if number == len(word) - 1:
+                    next(rest, "")
+                break
+    return ""

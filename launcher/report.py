@@ -1,0 +1,142 @@
+"""The verdict of a run: one report after the child, for a person and as JSON."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from launcher import drift
+from launcher.output import printable
+from launcher.records import Override, Records, Start
+from launcher.strays import Change
+from launcher.usage import MEMORY, Observed, Pinned, Used, collect
+
+SCHEMA = 1
+"""The number in the JSON report; it grows when a field changes its meaning or goes away."""
+
+
+class Verdict(NamedTuple):
+    """What a run did. word: `proven`, `not proven` or `drift`. problems: the drift, in words. doubts: why not proven."""
+
+    word: str
+    problems: list[str]
+    doubts: list[str]
+    used: list[Used]
+    overrides: list[Override]
+    unguarded: list[str]
+    connections: list[str]
+
+
+class Rules(NamedTuple):
+    """What counts in a run. allowed: globs. opens: the pinned one must be opened. folders: where none may appear."""
+
+    allowed: Sequence[str]
+    opens: bool
+    folders: Sequence[str]
+    elsewhere: frozenset[str] = frozenset()
+    """Databases that other launches have pinned: that they change here is those launches' doing."""
+
+
+def judge(
+    pinned: Pinned, observed: Sequence[Observed], changes: Sequence[Change], rules: Rules, doubts: Sequence[str] = ()
+) -> Verdict:
+    """Put the evidence together. doubts: what could not be watched, in words."""
+    records = [each.records() for each in observed]
+    ours = [change for change in changes if change.path not in rules.elsewhere]
+    used = collect(pinned, observed, ours)
+    problems = drift.problems(used, pinned, rules.allowed, rules.folders)
+    opened = any(each.pinned and each.how != "changed" for each in used)
+    if rules.opens and not opened:
+        problems.append(f"{pinned.shown} was never opened (opens = true)")
+    unguarded = [text for each, found in zip(observed, records, strict=True) for text in _unguarded(each, found)]
+    lacking = list(doubts) + [text for found in records for _, text in found.errors]
+    if not opened:
+        lacking.append(f"nothing was seen opening {pinned.shown}")
+    lacking += [f"not guarded: {text}" for text in unguarded]
+    word = "drift" if problems else "not proven" if lacking else "proven"
+    overrides = [each for found in records for each in found.overrides]
+    talked = sorted({f"{each.host}:{each.port}" for seen in observed for each in seen.watch.connections})
+    return Verdict(word, problems, lacking, used, overrides, unguarded, talked)
+
+
+def _unguarded(observed: Observed, records: Records) -> list[str]:
+    """The Python processes without a guard: those that were seen, and those that a guarded one has started."""
+    guarded = {process.pid for process in records.processes}
+    started = {start.child: start for start in records.starts}
+    seen = observed.watch.processes
+    found = {pid: f"{seen[pid].name} (pid {pid})" for pid in seen if seen[pid].python and pid not in guarded}
+    for pid, start in started.items():
+        if start.unguarded and pid not in guarded:
+            found[pid] = _started(start)
+    return [found[pid] for pid in sorted(found)]
+
+
+def _started(start: Start) -> str:
+    return f"{start.program} {start.unguarded} (pid {start.child}, started at {start.where})"
+
+
+def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:
+    """The report for a person: a line on the pinned database, and one for whatever else is worth it."""
+    own = next((used for used in verdict.used if used.pinned and used.how != "changed"), None)
+    told = []
+    if own:
+        only = "" if verdict.problems else " only" if _alone(verdict) else ""
+        first = f", first at {own.where}" if own.where else ", as its open files show"
+        told.append(f"{what}: {pinned.shown}{only}: opened by {_few(own.by)}{first}")
+    told += [f"{what}: not proven: {text}" for text in verdict.doubts]
+    for used in verdict.used:
+        if not used.pinned and used.place != MEMORY and (used.blocked or not _told_as_drift(used, verdict)):
+            told.append(f"{what}: {_other(used)}")
+        elif used.place == MEMORY and not own:
+            told.append(f"{what}: a private in-memory database was opened, first at {used.where}")
+    told += [f"{what}: {text}" for text in _overridden(verdict.overrides)]
+    return [printable(f"autopack-run: {text}") for text in told]
+
+
+def _alone(verdict: Verdict) -> bool:
+    return not any(not used.pinned and not used.blocked for used in verdict.used) and not verdict.doubts
+
+
+def _told_as_drift(used: Used, verdict: Verdict) -> bool:
+    return any(text.startswith(f"{used.place}: ") for text in verdict.problems)
+
+
+def _other(used: Used) -> str:
+    if used.blocked:
+        return f"blocked: {used.place} by {_few(used.by)}, at {used.where}"
+    by = f" by {_few(used.by)}" if used.by else ""
+    first = f", first at {used.where}" if used.where else ""
+    how = {"opened": "also opened", "open": "also open"}.get(used.how, "appeared" if used.new else "changed")
+    return f"{how}: {used.place}{by}{first} (no drift)"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _overridden(overrides: Sequence[Override]) -> list[str]:
+    places: dict[str, list[Override]] = {}
+    for each in overrides:
+        places.setdefault(each.outcome, []).append(each)
+    verbs = {"kept": "kept in spite of", "raised": "an error at", "restored": "put back for", "reported": "in doubt:"}
+    return [
+        f"pins {verbs.get(outcome, outcome)} {_few(list(dict.fromkeys(f'{each.where} ({each.name})' for each in found)))}"
+        for outcome, found in places.items()
+    ]
+
+
+def as_json(verdict: Verdict, pinned: Pinned) -> dict[str, Any]:
+    """The verdict as JSON; what a launch is, its exit codes and its servers are the caller's to add."""
+    return {
+        "schema": SCHEMA,
+        "verdict": verdict.word,
+        "database": {
+            "name": pinned.name,
+            "place": pinned.url.shown if pinned.url else None,
+            "db_id": pinned.db_id or None,
+        },
+        "drift": verdict.problems,
+        "not_proven": verdict.doubts,
+        "databases": [used._asdict() | {"by": list(used.by), "pids": sorted(used.pids)} for used in verdict.used],
+        "overrides": [each._asdict() for each in verdict.overrides],
+        "unguarded": verdict.unguarded,
+        "connections": verdict.connections,
+    }

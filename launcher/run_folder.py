@@ -1,0 +1,144 @@
+"""`.autopack-run/runs/<id>/`: what the children's guards record, what servers print, and the report of the run."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from typing import Any, Self
+
+from launcher.output import masked
+
+KEPT = 20
+"""Runs that are kept; older ones go when a run ends, but never one that still runs."""
+_LOCK = "live"
+
+
+class RunFolder:
+    """The folder of one run, held by a lock as long as this process lives.
+
+    path: the folder, or "" where none could be made. note: what to tell of that, or "".
+    """
+
+    def __init__(self, root: str) -> None:
+        self.path = self.note = ""
+        self._home = os.path.join(root, ".autopack-run")
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        """Make it below `{root}`, or in the system's temporary folder where that cannot be written."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{os.urandom(2).hex()}"
+        try:
+            self._make(os.path.join(self._home, "runs", name))
+        except OSError as error:
+            self.note = f"no run folder in {self._home} ({error.strerror}); it is a temporary one"
+            try:
+                self._make(tempfile.mkdtemp(prefix="autopack-run-"))
+            except OSError as second:
+                self.note = f"no run folder ({second.strerror}): nothing that the children do is recorded"
+        return self
+
+    def _make(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if path.startswith(self._home):
+            _write_once(os.path.join(self._home, ".gitignore"), "*\n")
+        self._lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        _try_lock(self._lock)
+        self.path = path
+
+    def __exit__(self, *_error: object) -> None:
+        if self._lock != -1:
+            os.close(self._lock)
+        if self.path and not self.path.startswith(self._home):
+            shutil.rmtree(self.path, ignore_errors=True)
+        elif self.path:
+            _prune(os.path.join(self._home, "runs"))
+
+    def room(self, name: str) -> str:
+        """A folder of its own for one of several programs of the run; "" where there is no run folder."""
+        if not self.path:
+            return ""
+        path = os.path.join(self.path, name)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        return path
+
+    def write(self, name: str, report: dict[str, Any]) -> None:
+        """Write a JSON file of the folder; a full disk costs the file and not the run."""
+        if self.path:
+            with contextlib.suppress(OSError):
+                write_json(os.path.join(self.path, name), report)
+
+
+def write_json(path: str, report: dict[str, Any]) -> None:
+    """Write the report whole or not at all. Raises OSError."""
+    text = masked(json.dumps(report, indent=2, ensure_ascii=False)) + "\n"
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def _write_once(path: str, text: str) -> None:
+    with contextlib.suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _try_lock(handle: int) -> bool:
+    """Whether this process holds the lock now; the system lets go of it when the process ends, however that happens."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_live(path: str) -> bool:
+    """Whether the launcher of that run folder still runs; a folder that cannot be asked is taken for a live one."""
+    try:
+        handle = os.open(os.path.join(path, _LOCK), os.O_RDWR)
+    except FileNotFoundError:
+        return time.time() - os.stat(path).st_mtime < 60  # one that is just being made
+    except OSError:
+        return True
+    try:
+        return not _try_lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _prune(runs: str) -> None:
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(runs))[:-KEPT]:
+            path = os.path.join(runs, name)
+            if not is_live(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def pinned_elsewhere(root: str, own: str, since: float) -> frozenset[str]:
+    """The SQLite files that other launches below `root` have pinned which run now, or have ended since that time.
+
+    root: the folder of the profile file; own: the run folder to leave out; since: seconds since 1970.
+    """
+    runs, found = os.path.join(root, ".autopack-run", "runs"), set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(runs):
+            path = os.path.join(runs, name)
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                if path != own and (is_live(path) or os.stat(path).st_mtime >= since):
+                    with open(os.path.join(path, "launch.json"), encoding="utf-8") as file:
+                        found.add(json.load(file)["pinned"])
+    return frozenset(found)

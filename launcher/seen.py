@@ -1,0 +1,110 @@
+"""What was seen of the processes below the launcher: who they are, what they had open, whom they talked to."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from launcher.environment import WINDOWS
+from launcher.output import masked, printable
+
+NAME_LIMIT = 100
+
+_PYTHON = re.compile(r"(python|pypy)[\d.]*w?(_d)?$", re.IGNORECASE)
+_WITH_ARGUMENT = ("-W", "-X", "--check-hash-based-pycs")
+
+
+class Process(NamedTuple):
+    """One process of the tree. name: program, and for Python its script or module; created: seconds since 1970."""
+
+    pid: int
+    parent: int
+    name: str
+    python: bool
+    created: float
+
+
+class OpenFile(NamedTuple):
+    """A SQLite database that the process had open, by the name it had then."""
+
+    pid: int
+    path: str
+    device: int
+    inode: int
+    deleted: bool
+
+
+class Connection(NamedTuple):
+    """A TCP connection that the process had to the outside of its tree, with the numeric address at the other end."""
+
+    pid: int
+    host: str
+    port: int
+
+
+@dataclass
+class Seen:
+    """What was seen so far, and of the last look: live (creation by pid) and listeners (pids by port)."""
+
+    processes: dict[int, Process] = field(default_factory=dict)
+    files: dict[tuple[int, int, int, str], OpenFile] = field(default_factory=dict)
+    connections: set[Connection] = field(default_factory=set)
+    live: dict[int, float] = field(default_factory=dict)
+    listeners: dict[int, set[int]] = field(default_factory=dict)
+    own_ports: set[int] = field(default_factory=set)
+
+    def admit(self, process: Process) -> None:
+        """Follow the process from now on. Whoever had its number before is forgotten."""
+        self.processes[process.pid] = process
+        self.live[process.pid] = process.created
+
+    def rename(self, pid: int, name: str, python: bool) -> None:
+        """The process has become another program; its parent, which may have ended, stays the first one."""
+        self.processes[pid] = self.processes[pid]._replace(name=name, python=python)
+
+    def note_file(self, file: OpenFile) -> None:
+        """Keep the file; a later look may know that it was deleted."""
+        self.files[file.pid, file.device, file.inode, file.path] = file
+
+    def note_listener(self, pid: int, port: int) -> None:
+        """Keep that the process listens on the port."""
+        self.listeners.setdefault(port, set()).add(pid)
+        self.own_ports.add(port)
+
+    def note_connection(self, pid: int, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        """Keep the connection, unless somebody came in by it or both its ends are in the tree."""
+        inside = remote[1] in self.own_ports and (remote[0] == local[0] or remote[0] in ("127.0.0.1", "::1"))
+        if local[1] not in self.own_ports and not inside:
+            self.connections.add(Connection(pid, *remote))
+
+
+def describe(program: str, words: Sequence[str]) -> tuple[str, bool]:
+    """A short name for the program, and whether it is Python.
+
+    program: its file; words: its command line, of which only Python's script or module is shown, since any other word
+    may be a password. A process may have overwritten it (setproctitle), which leaves one word.
+    """
+    name = os.path.basename(program.removesuffix(" (deleted)"))
+    name = name[:-4] if name.lower().endswith(".exe") else name
+    python = _PYTHON.match(name) is not None
+    shown = f"{name} {_script(words[1:])}".rstrip() if python else name
+    return printable(masked(shown))[:NAME_LIMIT], python and not _only_starts_python(program)
+
+
+def _script(words: Sequence[str]) -> str:
+    """Python's script, `-m module` or `-c` (https://docs.python.org/3/using/cmdline.html)."""
+    rest = iter(words)
+    for word in rest:
+        if word in _WITH_ARGUMENT:
+            next(rest, None)
+        elif not word.startswith("-") or word == "-":
+            return word
+        elif not word.startswith(("--", "-W", "-X")) and (found := re.match(r"-[^cm]*([cm])(.*)", word)):
+            return "-c" if found[1] == "c" else f"-m {found[2] or next(rest, '')}"
+    return ""
+
+
+def _only_starts_python(program: str) -> bool:
+    """Whether it is the python.exe of a virtual environment on Windows: it starts the real one and runs no Python."""
+    return WINDOWS and os.path.exists(os.path.join(os.path.dirname(program), os.pardir, "pyvenv.cfg"))

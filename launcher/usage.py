@@ -1,0 +1,144 @@
+"""Which databases a run really used: the guards' records and what was seen from outside, put together."""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from launcher.errors import ConfigurationError, LauncherError
+from launcher.evidence import Watch
+from launcher.identity.expectation import Identity
+from launcher.identity.url import DatabaseURL, parse_database_url, same_database
+from launcher.identity.verdict import look_at
+from launcher.records import Opening, Records, read_records
+from launcher.strays import Change
+
+MEMORY = ":memory:"
+
+
+class Pinned(NamedTuple):
+    """The database that a run is to stay on. url: None where there is none. tables: what it must have."""
+
+    name: str
+    url: DatabaseURL | None
+    tables: tuple[str, ...]
+    db_id: str = ""
+    device: int = 0
+    inode: int = 0
+
+    @property
+    def shown(self) -> str:
+        """Its name and place, with nothing secret."""
+        return f"'{self.name}' ({self.url.path or self.url.shown})" if self.url else "no database"
+
+    def is_at(self, place: str, device: int = 0, inode: int = 0) -> bool:
+        """Whether the place is the pinned database: by path, by device and inode, or by server and name."""
+        if self.url is None:
+            return False
+        if not self.url.path:
+            try:
+                return same_database(parse_database_url(place, "a child", None), self.url)
+            except ConfigurationError:
+                return False
+        if os.path.normcase(place) == os.path.normcase(self.url.path):
+            return True
+        return bool(inode) and (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
+
+
+def _identity_now(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return -1, -1
+    return found.st_dev, found.st_ino
+
+
+class Observed(NamedTuple):
+    """One program of a run: its name in the profile, the folder of its guards' records, what is seen of it."""
+
+    label: str
+    folder: str
+    watch: Watch
+
+    def records(self) -> Records:
+        """What its guards have recorded up to now."""
+        return read_records(self.folder)
+
+
+class Used(NamedTuple):
+    """One database that was used, or would have been (blocked).
+
+    place: a path, `:memory:` or a server's text. by: the programs, as `scripts/drain.py (pid 7)`. where: the first
+    line that opened it, "" where only the outside shows it. how: `opened`, `open` (seen from outside) or `changed`.
+    pids: of the processes.
+    """
+
+    place: str
+    pinned: bool
+    by: tuple[str, ...]
+    where: str
+    how: str
+    new: bool
+    blocked: bool
+    pids: frozenset[int]
+
+
+def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Change] = ()) -> list[Used]:
+    """All databases that were used, the pinned one first, each once."""
+    found: dict[str, Used] = {}
+    for each in observed:
+        records = each.records()
+        names = {process.pid: process.program for process in records.processes if process.program}
+        for opening in records.openings:
+            _add(found, _from_record(opening, pinned, names.get(opening.pid) or each.label))
+        for file in list(each.watch.files.values()):
+            at = pinned.is_at(file.path, file.device, file.inode)
+            process = each.watch.processes.get(file.pid)
+            by = f"{process.name if process else each.label} (pid {file.pid})"
+            place = file.path
+            _add(found, Used(place, at, (by,), "", "open", False, False, frozenset({file.pid})))
+    for change in changes:
+        at = pinned.is_at(change.path, change.device, change.inode)
+        _add(found, Used(change.path, at, (), "", "changed", change.new, False, frozenset()))
+    return sorted(found.values(), key=lambda used: not used.pinned)
+
+
+def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
+    at = pinned.is_at(opening.place, opening.device, opening.inode)
+    by = (f"{program} (pid {opening.pid})",)
+    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked, frozenset({opening.pid}))
+
+
+def _add(found: dict[str, Used], used: Used) -> None:
+    key = "" if used.pinned else f"{used.blocked} {os.path.normcase(used.place)}"
+    old = found.get(key)
+    if old is None:
+        found[key] = used
+        return
+    found[key] = old._replace(
+        by=tuple(dict.fromkeys((*old.by, *used.by))),
+        where=old.where or used.where,
+        new=old.new or used.new,
+        pids=old.pids | used.pids,
+    )
+
+
+class Content(NamedTuple):
+    """What another database holds. ours: the required tables in it. identity: None where it cannot be looked at."""
+
+    ours: tuple[str, ...]
+    identity: Identity | None
+    reason: str
+
+
+def content(place: str, pinned: Pinned) -> Content:
+    """Look into a SQLite file without a trace; a server is not asked."""
+    if "://" in place or place == MEMORY:
+        return Content((), None, "not asked")
+    try:
+        identity = look_at(place)
+    except LauncherError as error:
+        return Content((), None, "it is empty" if error.slug == "empty-file" else error.message)
+    if identity is None:
+        return Content((), None, "it is gone")
+    have = {name.casefold() for name in identity.tables}
+    return Content(tuple(name for name in pinned.tables if name.casefold() in have), identity, "")

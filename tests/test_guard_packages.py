@@ -1,0 +1,106 @@
+"""The test suites of real packages come out under the guard as they do without it, test by test."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from package_folders import installed, source
+from running import clean_env, run, write
+
+PYTEST = "pytest==9.2.0"
+SUITES = {
+    # Without what collects 31,000 cases to deselect them.
+    "click": ("8.5.1", [PYTEST], ["--ignore-glob=*/test_stream_lifecycle.py", "--ignore-glob=*/test_echo_via_pager.py"]),
+    "python-dotenv": ("1.2.4", ["click==8.5.1", "ipython==9.17.0", PYTEST], []),
+    "sqlite-utils": (
+        "4.2.1",
+        ["click==8.5.1", "hypothesis==6.170.17", "cogapp==3.6.0", "tabulate==0.10.0", PYTEST],
+        # A good half of the time for a seventh of the tests; the others use the same functions.
+        [f"--ignore=tests/test_{name}.py" for name in ("cli", "cli_bulk", "hypothesis")],
+    ),
+}
+# What a suite does to a pin on purpose: then the guard makes a difference, and must. None of these does.
+ON_PURPOSE: dict[str, set[str]] = {"click": set(), "python-dotenv": set(), "sqlite-utils": set()}
+HOW = ("without", "exec", "task")
+
+
+def outcomes(report: Path) -> dict[str, str]:
+    """passed, failed, error or skipped by the test's full name."""
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        found[f"{case.get('classname')}::{case.get('name')}"] = kinds[0] if kinds else "passed"
+    return found
+
+
+def play(folder: Path, how: str, packages: Path, options: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run the suite in folder/project; the report goes to folder/report.xml."""
+    tests = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "--junitxml", str(folder / "report.xml"), *options]
+    python = [sys.executable, *tests, f"--basetemp={folder / 'tmp'}"]
+    env = {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1"}
+    project = folder / "project"
+    if how == "without":
+        return subprocess.run(
+            python,
+            cwd=project,
+            env=clean_env(env | {"PYTHONUTF8": "1", "DATABASE_URL": f"sqlite:///{(folder / 'main.db').as_posix()}"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+    write(
+        folder,
+        f"""
+        [databases.main]
+        url = "sqlite:///main.db"
+        [profiles.p]
+        database = "main"
+        env = {{ {", ".join(f"{name} = {json.dumps(text)}" for name, text in env.items())} }}
+        [profiles.p.tasks.task]
+        run = {json.dumps(python)}
+        cwd = "project"
+        verify = false
+        """,
+    )
+    return run(["p", "task"] if how == "task" else ["p", "exec", *python], project, timeout=200)
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict]]:  # type: ignore[type-arg]
+    """The name of the package, and what came of its suite each way: the finished process and the outcomes."""
+    name = request.param
+    version, needs, options = SUITES[name]
+    packages = installed(f"{name}=={version}", *needs)
+    unpacked = source(name, version)
+    # Names of one length: where a path's length shows in a test's output, it is the same.
+    folders = {how: tmp_path_factory.mktemp(f"{how:_<8}") for how in HOW}
+    for folder in folders.values():
+        shutil.copytree(unpacked, folder / "project")
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+        runs = dict(zip(HOW, pool.map(lambda how: play(folders[how], how, packages, options), HOW), strict=True))
+    yield name, {how: (runs[how], outcomes(folders[how] / "report.xml")) for how in HOW}
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.posix  # the lab has no PyPI, and these suites are slow there
+@pytest.mark.parametrize("how", HOW[1:])
+def test_the_suite_comes_out_the_same(played: tuple[str, dict], how: str) -> None:  # type: ignore[type-arg]
+    name, runs = played
+    _, plain = runs["without"]
+    done, guarded = runs[how]
+    assert len(plain) > 200
+    assert list(plain.values()).count("passed") > 200
+    different = {test: (plain.get(test), guarded.get(test)) for test in plain.keys() | guarded.keys()}
+    different = {test: pair for test, pair in different.items() if pair[0] != pair[1] and test not in ON_PURPOSE[name]}
+    assert not different, done.stdout[-3000:] + done.stderr[-3000:]
