@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from launcher import banner, launch
+from launcher import banner, tasks
 from launcher.discovery import current_folder, find_profile_file
 from launcher.environment import process_variables
 from launcher.errors import USAGE, ConfigurationError, LauncherError
@@ -32,12 +32,12 @@ def plan_for(file: ProfileFile, profile: Profile, request: Request, task: Task |
 
 def task(file: ProfileFile, profile: Profile, name: str, request: Request, words: list[str]) -> int:
     """Prove the database and start the task."""
-    return launch.run_task(plan_for(file, profile, request, profile.task(name)), words)
+    return tasks.run_task(plan_for(file, profile, request, profile.task(name)), words)
 
 
 def execute(file: ProfileFile, profile: Profile, request: Request, words: list[str]) -> int:
     """Start any program, where the operator stands."""
-    return launch.run_program(plan_for(file, profile, request), words, current_folder())
+    return tasks.run_program(plan_for(file, profile, request), words, current_folder())
 
 
 def list_tasks(profile: Profile) -> list[str]:

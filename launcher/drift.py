@@ -59,7 +59,7 @@ def _is_hidden(path: str, folders: Sequence[str]) -> bool:
 
 
 def _story(used: Used) -> str:
-    by = f" by {', '.join(used.by[:3])}" if used.by else ""
+    by = f" by {used.programs}" if used.by else ""
     if used.how == "opened":
         return f"opened{by}, first at {used.where}"
     if used.how == "open":

@@ -14,7 +14,7 @@ __all__ = ["Connection", "OpenFile", "Process", "Watch"]
 # Seconds since the last root came, and between two looks from then on.
 _PACES = ((60.0, 1.0), (5.0, 0.25), (0.0, 0.05))
 # A look costs more where there is more to see: then they come more rarely, so that they take less than 2 % of a CPU.
-_REST = 60
+_REST = 80
 _LONGEST_REST = 5.0
 _PATIENCE = 2.0
 

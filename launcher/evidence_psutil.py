@@ -23,12 +23,12 @@ class PsutilEyes:
     """Looks at the tree. There is no mark: who left the tree before the first look is not found."""
 
     def __init__(self) -> None:
-        self._files_at = 0.0
+        self._files_at = -_FILES_EVERY
 
     def look(self, seen: Seen, roots: Sequence[int], last: bool = False) -> None:
         """Add to `seen` what is there now; the last look waits for nothing."""
         tree = self._follow(seen, roots)
-        if not (last and _FILES_EVERY) and time.monotonic() - self._files_at >= _FILES_EVERY:
+        if tree and not (last and _FILES_EVERY) and time.monotonic() - self._files_at >= _FILES_EVERY:
             for process in tree:
                 _note_files(process, seen)
             self._files_at = time.monotonic()

@@ -46,7 +46,7 @@ def settings(plan: Plan) -> Settings:
 def variables(plan: Plan, found: Settings, run_folder: str) -> dict[str, str]:
     """What the children's guard reads. run_folder: where it records, or "" where no verdict follows."""
     outer = plan.outer_folders
-    if not run_folder and not outer and found.pins == "allow":
+    if not run_folder and not outer and (found.pins == "allow" or not plan.pinned):
         return {}
     words = [f"pins={found.pins}", f"databases={found.databases}"]
     words += [name for name in ("strict", "fail_closed") if getattr(found, name)]
@@ -84,7 +84,7 @@ def refuse_unguarded(words: Sequence[str], place: str) -> None:
         raise ConfigurationError(
             "unguarded",
             f"{place}: {option} keeps the guard out of this Python, so nothing could be said of what it opens",
-            f"leave {option} away (-P and -s keep the guard); or run it without a verdict: exec -- {words[0]} {option} …",
+            f"leave {option} away (-P and -s keep the guard); or without a verdict: exec -- {words[0]} {option} …",
         )
 
 

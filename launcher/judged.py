@@ -1,28 +1,34 @@
-"""A run that ends in a verdict: servers around it, the child watched, one report after it."""
+"""A run that ends in a verdict: servers around it, the program watched, one report after it."""
 
 import contextlib
 import os
 import time
 from typing import Any
 
-from launcher import banner, child, drift, guard, proof, report
-from launcher.errors import OUTPUT, ConfigurationError, LauncherError, WrongDataError
-from launcher.evidence import Watch
+from launcher import drift, guard, proof, report
+from launcher.errors import OUTPUT, WRONG_DATA, ConfigurationError, LauncherError, WrongDataError
 from launcher.launch import Launch, listens
 from launcher.output import printable, say
+from launcher.ports import refuse_taken
+from launcher.run import Run
 from launcher.run_folder import RunFolder, pinned_elsewhere, write_json
 from launcher.strays import Workspace
-from launcher.usage import Observed, Pinned
 
 
 def run_judged(launch: Launch) -> int:
-    """Run it and return its exit code, or 65 by WrongDataError where it did not stay on its database."""
+    """Run it and return its exit code; raises WrongDataError (65) where it did not stay on its database."""
     plan = launch.plan
     guard.refuse_unguarded(launch.words, launch.place)
     _refuse_report(plan.request.report)
     launch.prove()
     with RunFolder(plan.file.root) as folder:
-        return Run(launch, folder).play()
+        run = Run(launch, folder)
+        folder.write("launch.json", _about(run) | {"pinned": run.pinned.url.path if run.pinned.url else ""})
+        workspace = Workspace([plan.file.root, launch.folder])
+        with contextlib.ExitStack() as stack:
+            run.code = _play(run, stack)
+        run.watch.stop()
+        return _conclude(run, workspace)
 
 
 def _refuse_report(path: str | None) -> None:
@@ -34,164 +40,101 @@ def _refuse_report(path: str | None) -> None:
         )
 
 
-def pinned_database(launch: Launch) -> Pinned:
-    """What the launch is to stay on."""
-    plan, identity = launch.plan, launch.identity
-    name = launch.expected.name if launch.expected else plan.profile.values.get("database") or "DATABASE_URL"
-    entry = plan.file.databases.get(name)
-    tables = tuple(entry.table.get("tables", ())) if entry else ()
-    if not tables and identity:
-        tables = tuple(table for table in identity.tables if table not in ("autopack_identity", "alembic_version"))
-    if identity is None:
-        return Pinned(name, plan.url, tables)
-    return Pinned(
-        name, plan.url, tables, identity.stamp.db_id if identity.stamp else "", identity.device, identity.inode
-    )
+def _play(run: Run, stack: contextlib.ExitStack) -> int:
+    """The program's exit code, run among its servers."""
+    task = run.launch.plan.task
+    if task is None or not (task.values.get("health") or task.values.get("with")):
+        _refuse_port(run)
+        return run.start()
+    from launcher.servers import Servers
+
+    servers = stack.enter_context(Servers(run))
+    run.launch = servers.ready(run.launch)
+    if task.values.get("health"):
+        _refuse_port(run)
+        return servers.run_in_front()
+    return run.start()
 
 
-class Run:
-    """One run, from its start to its report."""
+def _refuse_port(run: Run) -> None:
+    plan = run.launch.plan
+    if plan.task is not None and listens(plan):
+        refuse_taken(plan.port)
 
-    def __init__(self, launch: Launch, folder: RunFolder) -> None:
-        self.launch, self.folder = launch, folder
-        self.pinned = pinned_database(launch)
-        self.watch = Watch(folder.path)
-        self.observed = [Observed(launch.program, folder.path, self.watch)]
-        self.servers: list[dict[str, Any]] = []
-        self.wrong: list[str] = []
-        self.code = 0
-        self.doubts = [folder.note] if folder.note and not folder.path else []
-        self.began = time.time()
 
-    def play(self) -> int:
-        """Start the servers, run the program among them, stop them, judge."""
-        plan = self.launch.plan
-        self.folder.write("launch.json", self._about() | {"pinned": self.pinned.url.path if self.pinned.url else ""})
-        workspace = Workspace([plan.file.root, self.launch.folder])
-        with contextlib.ExitStack() as stack:
-            self.code = code = self._play_task(stack)
-        self.watch.stop()
-        if not workspace.complete:
-            self.doubts.append(f"not all files of {plan.file.root} were watched: too many")
-        return self._conclude(code, workspace)
-
-    def _play_task(self, stack: contextlib.ExitStack) -> int:
-        task = self.launch.plan.task
-        if task is None or not (task.values.get("health") or task.values.get("with")):
-            self._refuse_taken()
-            return self._start(self.launch)
-        from launcher.servers import Servers
-
-        servers = stack.enter_context(Servers(self))
-        self.launch = servers.ready(self.launch)
-        if not task.values.get("health"):
-            self._refuse_taken()
-            return self._start(self.launch)
-        return servers.run_in_front(self.launch)
-
-    def _refuse_taken(self) -> None:
-        if self.launch.plan.task is not None and listens(self.launch.plan):
-            from launcher.ports import refuse_taken
-
-            refuse_taken(self.launch.plan.port)
-
-    def _start(self, launch: Launch) -> int:
-        return self.run(launch, whole=False, started=lambda _running: None)
-
-    def run(self, launch: Launch, whole: bool, started: Any) -> int:
-        """Show the banner, start the program with the watch on it, wait for it."""
-        command = launch.command(self.folder.path)
-        plan = launch.plan
-        plan.notes += [self.folder.note] if self.folder.note else []
-        banner.show(plan, launch.expected, launch.identity)
-        refuse_swapped(launch)
-
-        def begun(running: child.Running) -> None:
-            self.watch.add(running.pid)
-            self.watch.start()
-            started(running)
-
-        return child.run(command, replace=False, whole=whole, started=begun)
-
-    def observe(self, label: str, folder: str, running: child.Running) -> Observed:
-        """Watch a program that was started beside the task."""
-        observed = Observed(label, folder, Watch(folder))
-        self.observed.append(observed)
-        observed.watch.add(running.pid)
-        observed.watch.start()
-        return observed
-
-    def _conclude(self, code: int, workspace: Workspace) -> int:
-        plan = self.launch.plan
-        if self.pinned.url is None:
-            return code
-        rules = self._rules()
-        verdict = report.judge(self.pinned, self.observed, workspace.changes(), rules, self.doubts)
-        problems = (verdict.problems or self.wrong) + self._replaced(code)
-        if not plan.request.quiet:
-            for line in report.lines(self.launch.program, verdict, self.pinned):
-                say(line)
-        drifted = problems and (plan.task is None or plan.task.values.get("drift", "fail") == "fail")
-        final = 65 if drifted else code
-        self._write(verdict._replace(problems=problems, word="drift" if problems else verdict.word), code, final)
-        if drifted:
-            raise drift.error(f"{self.launch.program} (its own exit code: {code})", problems, self.pinned)
-        for problem in problems:
-            say(printable(f'autopack-run: drift (drift = "warn"): {problem}'))
-        if proof.creates(plan) and code == 0:
-            self.launch.stamp()
+def _conclude(run: Run, workspace: Workspace) -> int:
+    """Judge, tell and write the report; the exit code."""
+    plan, pinned, code = run.launch.plan, run.pinned, run.code
+    if pinned.url is None:
         return code
+    verdict = report.judge(pinned, run.observed, workspace.changes(), _rules(run), _doubts(run, workspace))
+    problems = (verdict.problems or run.wrong) + _replaced(run)
+    verdict = verdict._replace(problems=problems, word="drift" if problems else verdict.word)
+    if not plan.request.quiet:
+        for line in report.lines(run.launch.program, verdict, pinned):
+            say(line)
+    drifted = bool(problems) and (plan.task is None or plan.task.values.get("drift", "fail") == "fail")
+    _write(run, verdict, WRONG_DATA if drifted else code)
+    if drifted:
+        raise drift.error(f"{run.launch.program} (its own exit code: {code})", problems, pinned)
+    for problem in problems:
+        say(printable(f'autopack-run: drift (drift = "warn"): {problem}'))
+    if proof.creates(plan) and code == 0:
+        run.launch.stamp()
+    return code
 
-    def _rules(self) -> report.Rules:
-        plan, settings = self.launch.plan, guard.settings(self.launch.plan)
-        opens = bool(plan.task and plan.task.values.get("opens"))
-        folders = (plan.file.root, self.launch.folder)
-        elsewhere = pinned_elsewhere(plan.file.root, self.folder.path, self.began)
-        return report.Rules(settings.allowed, opens, folders, elsewhere)
 
-    def _replaced(self, code: int) -> list[str]:
-        """Whether another file is in the proven one's place by now, where no `creates` task was to make one."""
-        identity = self.launch.identity
-        if identity is None or proof.creates(self.launch.plan):
-            return []
-        from launcher.identity.verdict import refuse_swapped as refuse
+def _doubts(run: Run, workspace: Workspace) -> list[str]:
+    """What could not be watched."""
+    doubts = [] if run.folder.path else [run.folder.note]
+    if not workspace.complete:
+        doubts.append(f"{run.launch.plan.file.root} has too many files for all to be watched")
+    return doubts
 
-        try:
-            refuse(identity)
-        except WrongDataError as error:
-            return [f"{error.message} (it happened during the run, which ended with {code})"]
-        except LauncherError:
-            return []  # a killed writer's journal: the next check tells
+
+def _rules(run: Run) -> report.Rules:
+    plan = run.launch.plan
+    opens = bool(plan.task and plan.task.values.get("opens"))
+    folders = (plan.file.root, run.launch.folder)
+    elsewhere = pinned_elsewhere(plan.file.root, run.folder.path, run.began)
+    return report.Rules(guard.settings(plan).allowed, opens, folders, elsewhere)
+
+
+def _replaced(run: Run) -> list[str]:
+    """Whether another file is in the proven one's place by now, where no `creates` task was to make one."""
+    if run.launch.identity is None or proof.creates(run.launch.plan):
         return []
-
-    def _about(self) -> dict[str, Any]:
-        plan = self.launch.plan
-        return {
-            "schema": report.SCHEMA,
-            "file": plan.file.source.path,
-            "profile": plan.profile.name,
-            "task": plan.task.name if plan.task else None,
-            "launcher": os.getpid(),
-            "began": self.began,
-        }
-
-    def _write(self, verdict: report.Verdict, code: int, final: int) -> None:
-        whole = self._about() | report.as_json(verdict, self.pinned)
-        whole |= {"ended": time.time(), "child_exit_code": code, "exit_code": final, "servers": self.servers}
-        self.folder.write("report.json", whole)
-        path = self.launch.plan.request.report
-        if path:
-            try:
-                write_json(path, whole)
-            except OSError as error:
-                raise LauncherError(
-                    "output", OUTPUT, f"--report {path}: {error.strerror}", "make room, or write it elsewhere"
-                ) from None
+    try:
+        run.launch.refuse_swapped()
+    except WrongDataError as error:
+        return [f"{error.message} (during the run)"]
+    except LauncherError:
+        return []  # a killed writer's journal: the next check tells
+    return []
 
 
-def refuse_swapped(launch: Launch) -> None:
-    """Raise WrongDataError where the proven database has been exchanged since."""
-    if launch.identity is not None:
-        from launcher.identity.verdict import refuse_swapped as refuse
+def _about(run: Run) -> dict[str, Any]:
+    plan = run.launch.plan
+    return {
+        "schema": report.SCHEMA,
+        "file": plan.file.source.path,
+        "profile": plan.profile.name,
+        "task": plan.task.name if plan.task else None,
+        "launcher": os.getpid(),
+        "began": run.began,
+    }
 
-        refuse(launch.identity)
+
+def _write(run: Run, verdict: report.Verdict, final: int) -> None:
+    whole = _about(run) | report.as_json(verdict, run.pinned)
+    whole |= {"ended": time.time(), "child_exit_code": run.code, "exit_code": final, "servers": run.servers}
+    run.folder.write("report.json", whole)
+    path = run.launch.plan.request.report
+    if not path:
+        return
+    try:
+        write_json(path, whole)
+    except OSError as error:
+        raise LauncherError(
+            "output", OUTPUT, f"--report {path}: {error.strerror}", "make room, or write it elsewhere"
+        ) from None

@@ -1,11 +1,11 @@
-"""Running a task or a program: prove the database, start, watch what is really used, give the verdict."""
+"""One program ready to be started: its words and folder, its database proven, its environment complete."""
 
 import os
 from collections.abc import Sequence
 
-from launcher import banner, child, guard, pins, proof
+from launcher import banner, child, guard, proof
 from launcher.environment import PROCESS, Origin
-from launcher.errors import USAGE, ConfigurationError, LauncherError, WrongDataError
+from launcher.errors import ConfigurationError, WrongDataError
 from launcher.identity.expectation import Expectation, Identity
 from launcher.output import say
 from launcher.plan import Plan
@@ -32,20 +32,21 @@ class Launch:
             self.expected, self.identity = proof.prove(self.plan)
 
     def command(self, run_folder: str) -> child.Command:
-        """What to start. run_folder: where the guards record, or ""."""
+        """What to start. run_folder: where the guards record, or "" where no verdict follows."""
         guard.install(self.plan, guard.settings(self.plan), run_folder)
         return _command(self)
+
+    def refuse_swapped(self) -> None:
+        """Raise WrongDataError where the proven database has been exchanged since."""
+        if self.identity is not None:
+            from launcher.identity.verdict import refuse_swapped
+
+            refuse_swapped(self.identity)
 
     def stamp(self) -> None:
         """After a `creates` task: the database must have its tables; stamp it."""
         assert self.expected is not None
         _stamp_created(self.plan, self.expected)
-
-
-def run_task(plan: Plan, arguments: Sequence[str]) -> int:
-    """Prove the database, start the plan's task with the arguments appended, return its exit code."""
-    launch = task_launch(plan, arguments)
-    return _run(launch)
 
 
 def task_launch(plan: Plan, arguments: Sequence[str]) -> Launch:
@@ -76,38 +77,6 @@ def _folder(plan: Plan, values: Inherited) -> str:
         what = "not a folder" if os.path.exists(folder) else "not there"
         raise ConfigurationError("no-folder", f"{place}: {folder} is {what}", "fix cwd in the task, or make the folder")
     return folder
-
-
-def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
-    """Start any program with the plan's variables, in the folder; proven first and judged only with `--verify`."""
-    if plan.request.report and not plan.request.verify:
-        raise LauncherError("no-verdict", USAGE, "--report: exec gives no verdict by itself", "add --verify")
-    return _run(Launch(plan, list(words), folder, "the command line"))
-
-
-def _run(launch: Launch) -> int:
-    plan = launch.plan
-    pins.refuse_other_pins(plan.outer_pins, plan.environment)
-    if _is_judged(plan):
-        from launcher.judged import run_judged
-
-        return run_judged(launch)
-    if plan.task is not None and listens(plan):
-        from launcher.ports import refuse_taken
-
-        refuse_taken(plan.port)
-    launch.prove()
-    command = launch.command("")
-    banner.show(plan, launch.expected, launch.identity)
-    return child.run(command, replace=True)
-
-
-def _is_judged(plan: Plan) -> bool:
-    """Whether the run ends in a verdict: there is a database to stay on, or servers to prove."""
-    if plan.task is None:
-        return plan.request.verify
-    values = plan.task.values
-    return plan.url is not None or proof.wanted(plan) or bool(values.get("health") or values.get("with"))
 
 
 def _command(launch: Launch) -> child.Command:

@@ -52,16 +52,16 @@ class Plan:
         profile: Profile,
         task: Task | None,
         request: Request,
-        shell: Environment,
-        outer: Mapping[str, str],
+        variables: Mapping[str, str],
     ) -> None:
         self.file = file
         self.profile = profile
         self.task = task
         self.request = request
-        self.shell = shell
-        self.outer = outer
-        self.environment = Environment(shell.windows)
+        self.variables = variables
+        self.shell = _shell(variables)
+        self.outer = _outer(variables)
+        self.environment = Environment(self.shell.windows)
         self.url: DatabaseURL | None = None
         self.notes: list[str] = []
         self.skipped: list[str] = []
@@ -112,7 +112,7 @@ class Plan:
     def again(self, task: Task | None, port: int | None) -> "Plan":
         """The same launch for another task of the profile, or with another port."""
         request = self.request._replace(port=port)
-        return complete(Plan(self.file, self.profile, task, request, self.shell, self.outer))
+        return complete(Plan(self.file, self.profile, task, request, self.variables))
 
     @property
     def spoken(self) -> str:
@@ -153,7 +153,7 @@ class Plan:
 
     def _without_python(self) -> "Plan":
         """The same plan with the bare word in place of {python}: a variable wants it before the layers are complete."""
-        plan = Plan(self.file, self.profile, self.task, self.request, self.shell, self.outer)
+        plan = Plan(self.file, self.profile, self.task, self.request, self.variables)
         plan._known |= {"python": "python", "port": lambda: str(self.port)}
         _compose(plan)
         return plan
@@ -166,7 +166,7 @@ def make_plan(
 
     variables: the launcher's own. Raises ConfigurationError for anything that is not unambiguous.
     """
-    return complete(Plan(file, profile, task, request, _shell(variables), _outer(variables)))
+    return complete(Plan(file, profile, task, request, variables))
 
 
 def complete(plan: Plan) -> Plan:

@@ -14,7 +14,7 @@ SCHEMA = 1
 
 
 class Verdict(NamedTuple):
-    """What a run did. word: `proven`, `not proven` or `drift`. problems: the drift, in words. doubts: why not proven."""
+    """What a run did. word: `proven`, `not proven` or `drift`. problems: the drift; doubts: why not proven."""
 
     word: str
     problems: list[str]
@@ -78,9 +78,9 @@ def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:
     own = next((used for used in verdict.used if used.pinned and used.how != "changed"), None)
     told = []
     if own:
-        only = "" if verdict.problems else " only" if _alone(verdict) else ""
+        only = " only" if _alone(verdict) else ""
         first = f", first at {own.where}" if own.where else ", as its open files show"
-        told.append(f"{what}: {pinned.shown}{only}: opened by {_few(own.by)}{first}")
+        told.append(f"{what}: {pinned.shown}{only}: opened by {own.programs}{first}")
     told += [f"{what}: not proven: {text}" for text in verdict.doubts]
     for used in verdict.used:
         if not used.pinned and used.place != MEMORY and (used.blocked or not _told_as_drift(used, verdict)):
@@ -101,8 +101,8 @@ def _told_as_drift(used: Used, verdict: Verdict) -> bool:
 
 def _other(used: Used) -> str:
     if used.blocked:
-        return f"blocked: {used.place} by {_few(used.by)}, at {used.where}"
-    by = f" by {_few(used.by)}" if used.by else ""
+        return f"blocked: {used.place} by {used.programs}, at {used.where}"
+    by = f" by {used.programs}" if used.by else ""
     first = f", first at {used.where}" if used.where else ""
     how = {"opened": "also opened", "open": "also open"}.get(used.how, "appeared" if used.new else "changed")
     return f"{how}: {used.place}{by}{first} (no drift)"
@@ -117,10 +117,11 @@ def _overridden(overrides: Sequence[Override]) -> list[str]:
     for each in overrides:
         places.setdefault(each.outcome, []).append(each)
     verbs = {"kept": "kept in spite of", "raised": "an error at", "restored": "put back for", "reported": "in doubt:"}
-    return [
-        f"pins {verbs.get(outcome, outcome)} {_few(list(dict.fromkeys(f'{each.where} ({each.name})' for each in found)))}"
-        for outcome, found in places.items()
-    ]
+    return [f"pins {verbs.get(outcome, outcome)} {_places(found)}" for outcome, found in places.items()]
+
+
+def _places(overrides: Sequence[Override]) -> str:
+    return _few(list(dict.fromkeys(f"{each.where} ({each.name})" for each in overrides)))
 
 
 def as_json(verdict: Verdict, pinned: Pinned) -> dict[str, Any]:
@@ -135,7 +136,10 @@ def as_json(verdict: Verdict, pinned: Pinned) -> dict[str, Any]:
         },
         "drift": verdict.problems,
         "not_proven": verdict.doubts,
-        "databases": [used._asdict() | {"by": list(used.by), "pids": sorted(used.pids)} for used in verdict.used],
+        "databases": [
+            used._asdict() | {"by": [{"pid": pid, "program": name} for pid, name in used.by.items()]}
+            for used in verdict.used
+        ],
         "overrides": [each._asdict() for each in verdict.overrides],
         "unguarded": verdict.unguarded,
         "connections": verdict.connections,

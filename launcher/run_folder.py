@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from typing import Any, Self
 
@@ -34,6 +32,8 @@ class RunFolder:
             self._make(os.path.join(self._home, "runs", name))
         except OSError as error:
             self.note = f"no run folder in {self._home} ({error.strerror}); it is a temporary one"
+            import tempfile  # with shutil twenty modules that a start need not wait for
+
             try:
                 self._make(tempfile.mkdtemp(prefix="autopack-run-"))
             except OSError as second:
@@ -52,7 +52,7 @@ class RunFolder:
         if self._lock != -1:
             os.close(self._lock)
         if self.path and not self.path.startswith(self._home):
-            shutil.rmtree(self.path, ignore_errors=True)
+            _remove(self.path)
         elif self.path:
             _prune(os.path.join(self._home, "runs"))
 
@@ -125,7 +125,13 @@ def _prune(runs: str) -> None:
         for name in sorted(os.listdir(runs))[:-KEPT]:
             path = os.path.join(runs, name)
             if not is_live(path):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def pinned_elsewhere(root: str, own: str, since: float) -> frozenset[str]:

@@ -18,7 +18,7 @@ _LATER_SECONDS = 2.0
 
 
 class Question(NamedTuple):
-    """What a server must show. url: its health URL, or "". allowed: globs. folders: where no new database may appear."""
+    """What a server must show. url: its health URL, or "". allowed: globs. folders: where no new one may appear."""
 
     url: str
     port: int
@@ -99,7 +99,7 @@ def _evaluate(question: Question, observed: Observed, pid: int) -> Proof:
         return Proof(UNPROVEN, f"the system does not show which process answers at {question.url}", 0)
     if not family:
         return _stranger(question, pid)
-    own = next((each for each in used if each.pinned and each.pids & family), None)
+    own = next((each for each in used if each.pinned and each.by.keys() & family), None)
     if own is None:
         return Proof(UNPROVEN, f"pid {pid} was not seen opening {question.pinned.shown}", pid)
     return Proof(PROVEN, _proven(question, own, pid), pid)

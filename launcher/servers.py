@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from launcher import child, guard
 from launcher.errors import BUSY, UNREACHABLE, ConfigurationError, LauncherError, WrongDataError
@@ -11,11 +11,9 @@ from launcher.launch import Launch, task_launch
 from launcher.output import masked, printable, say
 from launcher.ports import holder
 from launcher.profiles import Profile
+from launcher.run import Run
 from launcher.server_proof import ENDED, PROVEN, SILENT, WRONG, Proof, Question, foreign, prove, watch_on
 from launcher.usage import Observed
-
-if TYPE_CHECKING:
-    from launcher.judged import Run
 
 READY_SECONDS = 60.0
 """How long a server of `with` may take until it answers."""
@@ -34,7 +32,7 @@ class Server(NamedTuple):
 class Servers:
     """The servers of one run; leaving the context stops what it has started."""
 
-    def __init__(self, run: "Run") -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._started: list[Server] = []
 
@@ -140,19 +138,20 @@ class Servers:
         if by_itself is not None and not self._run.launch.plan.request.quiet:
             say(f"autopack-run: {server.name} ended by itself with {by_itself}")
 
-    def run_in_front(self, launch: Launch) -> int:
+    def run_in_front(self) -> int:
         """Run a task that is a server itself; proven beside, stopped where it is on another database."""
         for again in (False, True):
+            launch = self._run.launch
             watching = _InFront(launch, self._run)
-            code = self._run.run(launch, whole=True, started=watching.begin)
+            code = self._run.start(whole=True, started=watching.begin)
             proof = watching.end()
-            moved = proof.state == ENDED and code not in (0, 130) and not again and _can_move(launch)
-            if not (moved and holder(launch.plan.port)):
+            lost = proof.state == ENDED and code not in (0, 130) and not again and _can_move(launch)
+            if not (lost and holder(launch.plan.port)):
                 if proof.state == WRONG:
                     self._run.wrong.append(proof.text)
                 return code
             say(f"autopack-run: port {launch.plan.port} was taken meanwhile; once more with another one")
-            launch = self._run.launch = _elsewhere(launch, launch.plan.port)
+            self._run.launch = _elsewhere(launch, launch.plan.port)
         raise AssertionError
 
 
@@ -165,7 +164,7 @@ class _PortLost(Exception):  # noqa: N818 (it is no error as long as there is an
 class _InFront:
     """The proof of the task in front, in a thread of its own."""
 
-    def __init__(self, launch: Launch, run: "Run") -> None:
+    def __init__(self, launch: Launch, run: Run) -> None:
         self._launch, self._run = launch, run
         self._question = _question(launch, run)
         self._proof = Proof(SILENT, "it did not answer", 0)
@@ -218,7 +217,7 @@ def order(profile: Profile, name: str) -> list[str]:
     return found
 
 
-def _question(launch: Launch, run: "Run") -> Question:
+def _question(launch: Launch, run: Run) -> Question:
     plan = launch.plan
     assert plan.task is not None
     values = plan.task.values
@@ -244,7 +243,7 @@ def _elsewhere(launch: Launch, old: int) -> Launch:
     return moved
 
 
-def _wrong(name: str, proof: Proof, run: "Run") -> WrongDataError:
+def _wrong(name: str, proof: Proof, run: Run) -> WrongDataError:
     return WrongDataError(
         "drift",
         f"{name} is on another database than {run.pinned.shown}: {proof.text}",

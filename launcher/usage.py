@@ -67,19 +67,23 @@ class Observed(NamedTuple):
 class Used(NamedTuple):
     """One database that was used, or would have been (blocked).
 
-    place: a path, `:memory:` or a server's text. by: the programs, as `scripts/drain.py (pid 7)`. where: the first
-    line that opened it, "" where only the outside shows it. how: `opened`, `open` (seen from outside) or `changed`.
-    pids: of the processes.
+    place: a path, `:memory:` or a server's text. by: the programs by their pid. where: the first line that opened it,
+    "" where only the outside shows it. how: `opened`, `open` (seen from outside) or `changed`.
     """
 
     place: str
     pinned: bool
-    by: tuple[str, ...]
+    by: dict[int, str]
     where: str
     how: str
-    new: bool
-    blocked: bool
-    pids: frozenset[int]
+    new: bool = False
+    blocked: bool = False
+
+    @property
+    def programs(self) -> str:
+        """The programs for a person: `drain.py (pid 7), -m uvicorn (pid 8)`, not endless."""
+        names = [f"{name} (pid {pid})" for pid, name in self.by.items()]
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Change] = ()) -> list[Used]:
@@ -89,37 +93,28 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
         records = each.records()
         names = {process.pid: process.program for process in records.processes if process.program}
         for opening in records.openings:
-            _add(found, _from_record(opening, pinned, names.get(opening.pid) or each.label))
-        for file in list(each.watch.files.values()):
-            at = pinned.is_at(file.path, file.device, file.inode)
+            _add(found, _from_record(opening, pinned, names.get(opening.pid, each.label)))
+        for file in each.watch.files.values():
             process = each.watch.processes.get(file.pid)
-            by = f"{process.name if process else each.label} (pid {file.pid})"
-            place = file.path
-            _add(found, Used(place, at, (by,), "", "open", False, False, frozenset({file.pid})))
+            at = pinned.is_at(file.path, file.device, file.inode)
+            _add(found, Used(file.path, at, {file.pid: process.name if process else each.label}, "", "open"))
     for change in changes:
         at = pinned.is_at(change.path, change.device, change.inode)
-        _add(found, Used(change.path, at, (), "", "changed", change.new, False, frozenset()))
+        _add(found, Used(change.path, at, {}, "", "changed", change.new))
     return sorted(found.values(), key=lambda used: not used.pinned)
 
 
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     at = pinned.is_at(opening.place, opening.device, opening.inode)
-    by = (f"{program} (pid {opening.pid})",)
-    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked, frozenset({opening.pid}))
+    by = {opening.pid: program}
+    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked)
 
 
 def _add(found: dict[str, Used], used: Used) -> None:
     key = "" if used.pinned else f"{used.blocked} {os.path.normcase(used.place)}"
-    old = found.get(key)
-    if old is None:
-        found[key] = used
-        return
-    found[key] = old._replace(
-        by=tuple(dict.fromkeys((*old.by, *used.by))),
-        where=old.where or used.where,
-        new=old.new or used.new,
-        pids=old.pids | used.pids,
-    )
+    old = found.setdefault(key, used)
+    by = used.by | old.by
+    found[key] = old._replace(by=by, where=old.where or used.where, new=old.new or used.new)
 
 
 class Content(NamedTuple):

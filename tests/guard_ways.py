@@ -14,6 +14,7 @@ RAISED = "raised"  # an error at that line, which names the pin and --pins allow
 RESTORED = "put back"  # a Python child that began with another value got the pinned one back, and said so
 REPORTED = "reported"  # it happened, and the run ends with 65 and the other database's path
 KEPT = "the environment wins by itself"  # no attempt: the library prefers what is set
+REMOVED = "left out, then reported"
 UNSEEN = "not covered"
 
 DOTENV = ("0.21.1", "1.0.1", "1.2.4")
@@ -91,7 +92,7 @@ def _open(title: str, code: str, **more: object) -> Way:
 
 def _outside(title: str, code: str, **more: object) -> Way:
     """Something that is not Python sets the variable and starts a Python child."""
-    return Way(title, code, RESTORED, RESTORED, **more)  # type: ignore[arg-type]
+    return Way(title, code, RESTORED, RAISED, where=r"before Python \(pid", **more)  # type: ignore[arg-type]
 
 
 DOTENV_WAYS = [
@@ -125,20 +126,16 @@ DOTENV_WAYS = [
     _dotenv(
         "`os.environ.update(dotenv_values())`",
         "from dotenv import dotenv_values\nos.environ.update(dotenv_values())  # <-\nwrite()",
-        exec=RAISED,
     ),
     _dotenv(
         "`dotenv_values()` merged over a copy of the environment",
         "from dotenv import dotenv_values\nwrite({**os.environ, **dotenv_values('.env')}['DATABASE_URL'])  # <-",
-        task=REPORTED,
-        exec=REPORTED,
         lab=True,
     ),
     _dotenv(
         "`dotenv run --override -- python`",
         "write()",
         command=("-m", "dotenv", "run", "--override", "--", sys.executable, "app.py"),
-        exec=RAISED,
         where=r"cli\.py(:|\", line )\d+|\.env:1",
     ),
     _dotenv(
@@ -165,8 +162,8 @@ LIBRARY_WAYS = [
         "    @classmethod\n    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, dotenv_settings,\n"
         "                                   file_secret_settings):\n"
         "        return dotenv_settings, env_settings\nwrite(Settings().database_url)  # <-",
-        REPORTED,
-        REPORTED,
+        BLOCKED,
+        BLOCKED,
         PYDANTIC,
     ),
     _library(
@@ -234,7 +231,9 @@ ENVIRON_WAYS = [
     _assign("`os.environ.pop`", "os.environ.pop('DATABASE_URL', None)  # <-\nwrite()", lab=True),
     _assign("`del os.environ[...]`", "del os.environ['DATABASE_URL']  # <-\nwrite()", lab=True),
     _assign(
-        "`os.environ.popitem`", "for _ in range(len(os.environ)):\n    os.environ.popitem()  # <-\nwrite()", lab=True
+        "`os.environ.popitem`",
+        "try:\n    while True:\n        os.environ.popitem()  # <-\nexcept KeyError:\n    write()",
+        lab=True,
     ),
     _assign("`os.environ.clear`", "os.environ.clear()  # <-\nwrite()", lab=True),
     _assign("`os.environb[...] =`", "os.environb[b'DATABASE_URL'] = OTHER.encode()  # <-\nwrite()", on="posix"),
@@ -248,7 +247,7 @@ ENVIRON_WAYS = [
         "os.unsetenv('DATABASE_URL')  # <-\nend(subprocess.call(WRITER))",
         lab=True,
     ),
-    _assign(
+    _open(
         "`os.environ` replaced by a dictionary",
         "os.environ = {**os.environ, 'DATABASE_URL': OTHER}  # <-\nwrite()",
     ),
@@ -313,10 +312,12 @@ CHILD_WAYS = [
         + "end(subprocess.Popen(WRITER, -1, None, None, None, None, None, True, False, None, env).wait())  # <-",
     ),
     _assign("`check_output(env=...)`", CHANGED + "subprocess.check_output(WRITER, env=env)  # <-"),
-    _assign(
+    Way(
         "`subprocess.run(env={...})` without the variable",
         "env = {name: text for name, text in os.environ.items() if name == 'SYSTEMROOT'}\n"
         "end(subprocess.run(WRITER, env=env).returncode)  # <-",
+        BLOCKED,
+        REMOVED,
         lab=True,
     ),
     _assign("`os.spawnve`", CHANGED + "end(os.spawnve(os.P_WAIT, PYTHON, WRITER, env))  # <-"),
@@ -353,8 +354,12 @@ CHILD_WAYS = [
         "end(subprocess.call(['env', 'DATABASE_URL=' + OTHER, *WRITER]))",
         on="posix",
     ),
-    _outside(
-        "`env -u DATABASE_URL python`", "end(subprocess.call(['env', '-u', 'DATABASE_URL', *WRITER]))", on="posix"
+    Way(
+        "`env -u DATABASE_URL python`",
+        "end(subprocess.call(['env', '-u', 'DATABASE_URL', *WRITER]))",
+        RESTORED,
+        REMOVED,
+        on="posix",
     ),
     _outside(
         "`bash -c 'export ...; python'`",
@@ -374,7 +379,7 @@ CHILD_WAYS = [
         on="posix",
     ),
     _outside(
-        "`cmd /c \"set DATABASE_URL=...& python\"`",
+        '`cmd /c "set DATABASE_URL=...& python"`',
         "end(subprocess.call('cmd /c \"set DATABASE_URL=' + OTHER + '& \"' + PYTHON + '\" rows.py\"'))",
         on="win32",
         lab=True,
@@ -497,10 +502,24 @@ def marked(way: Way) -> tuple[str, int] | None:
 
 def versions(way: Way) -> str:
     """The packages that the way was run with."""
-    return ", ".join([*(n.replace("==", " ") for n in way.needs), *(["python-dotenv " + ", ".join(DOTENV)] * way.dotenv)])
+    return ", ".join(
+        [*(n.replace("==", " ") for n in way.needs), *(["python-dotenv " + ", ".join(DOTENV)] * way.dotenv)]
+    )
+
+
+MEANINGS = {
+    BLOCKED: "the pin kept its value; standard error names file and line of the attempt",
+    RAISED: "an error at that line (or before the child's first line), which names the pin and `--pins allow`",
+    RESTORED: "a Python that starts with another value gets the pinned one back and says so",
+    REPORTED: "it happened, and the run ends with 65 and the path of the other database; under `exec` with `--verify`",
+    KEPT: "the library prefers what is set; nothing is lost and nothing need be said",
+    REMOVED: "a test that takes the variable from its child must not get the operator's database by it",
+    UNSEEN: "neither the guard nor the evidence from outside is sure to see it",
+}
 
 
 def page() -> str:
-    """The table of the docs."""
+    """The table of the docs, and what its words mean."""
     rows = [f"| {way.title} | {versions(way) or '-'} | {way.task} | {way.exec} |" for way in WAYS]
-    return "\n".join(["| way | with | in a task | under `exec` |", "|---|---|---|---|", *rows])
+    words = [f"- *{outcome}*: {meaning}." for outcome, meaning in MEANINGS.items()]
+    return "\n".join(["| way | with | in a task | under `exec` |", "|---|---|---|---|", *rows, "", *words])

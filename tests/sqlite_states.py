@@ -95,6 +95,9 @@ def root_page(path: Path, table: str) -> int:
     return int((page - 1) * size)
 
 
+OURS = ".autopack-run"
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     """Everything below the folder and the folder itself: size, mtime in nanoseconds, bytes; links and FIFOs by name.
 
@@ -102,6 +105,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     """
     found = {".": (0, os.stat(folder).st_mtime_ns, b"")}
     for path in sorted(folder.rglob("*")):
+        if OURS in path.relative_to(folder).parts:
+            continue
         state = path.lstat()
         data = b""
         if path.is_file() and not path.is_symlink():
@@ -115,7 +120,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 @contextlib.contextmanager
 def untouched(folder: Path) -> Iterator[None]:
-    """Nothing in the folder is created, removed or changed meanwhile, not even for a moment."""
+    """Nothing in the folder is created, removed or changed meanwhile, not even for a moment; our own folder aside."""
+    (folder / OURS).mkdir(exist_ok=True)  # a task that starts makes it, which moves the folder's own mtime
     before = snapshot(folder)
     yield
     after = snapshot(folder)

@@ -17,7 +17,11 @@ from running import clean_env, run, write
 PYTEST = "pytest==9.2.0"
 SUITES = {
     # Without what collects 31,000 cases to deselect them.
-    "click": ("8.5.1", [PYTEST], ["--ignore-glob=*/test_stream_lifecycle.py", "--ignore-glob=*/test_echo_via_pager.py"]),
+    "click": (
+        "8.5.1",
+        [PYTEST],
+        ["--ignore-glob=*/test_stream_lifecycle.py", "--ignore-glob=*/test_echo_via_pager.py"],
+    ),
     "python-dotenv": ("1.2.4", ["click==8.5.1", "ipython==9.17.0", PYTEST], []),
     "sqlite-utils": (
         "4.2.1",

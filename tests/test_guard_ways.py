@@ -12,7 +12,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from guard_ways import BLOCKED, DOTENV, KEPT, RAISED, REPORTED, RESTORED, UNSEEN, WAYS, Way, marked, page, program
+from guard_ways import (
+    BLOCKED,
+    DOTENV,
+    KEPT,
+    OPEN_WAYS,
+    RAISED,
+    REMOVED,
+    REPORTED,
+    RESTORED,
+    UNSEEN,
+    WAYS,
+    Way,
+    marked,
+    page,
+    program,
+)
 from package_folders import installed
 from parts import need, system
 from running import clean_env, run, write
@@ -123,7 +138,7 @@ def bare(folder: Path, way: Way, paths: list[Path]) -> Played:
 def guarded(folder: Path, way: Way, paths: list[Path], mode: str) -> Played:
     """The program as a task of the profile, or under `exec`; there with --verify where only a verdict can tell."""
     other = lay(folder, way, paths)
-    verify = ["--verify"] if way.exec in (REPORTED, UNSEEN) else []
+    verify = ["--verify"] if way.exec in (REPORTED, REMOVED, UNSEEN) else []
     words = ["p", "way"] if mode == "task" else [*verify, "p", "exec", sys.executable, *way.command]
     done = run(words, folder)
     return Played(done.returncode, done.stdout, done.stderr, rows(folder / "main.db"), rows(other))
@@ -173,9 +188,14 @@ def expect(way: Way, outcome: str, played: Played, other: str) -> None:
     if outcome == RESTORED:
         assert "autopack-run: " in played.err
         assert "DATABASE_URL" in played.err
-    if outcome == REPORTED:
+    if outcome in (REPORTED, REMOVED):
         assert (played.code, played.main, played.other) == (65, 0, 1), played.err
         assert other in played.err
+        if way in OPEN_WAYS and marked(way):
+            assert re.search(place(way), played.err), played.err
+    if outcome == UNSEEN:
+        assert (played.main, played.other) == (0, 1)
+        assert played.code in (0, 65), played.err
 
 
 @pytest.mark.parametrize(("way", "version"), cases("task"))

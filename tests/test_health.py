@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from children import child
 
+from launcher import sockets
 from launcher.errors import ConfigurationError
 from launcher.evidence import Watch
 from launcher.health import Answer, ask
@@ -51,6 +52,22 @@ SERVERS = {
     "both address families": DUAL,
     **({"accepts when data has come": DEFERRED} if sys.platform == "linux" else {}),
 }
+
+
+@pytest.mark.posix
+def test_the_way_of_other_systems_finds_the_process_too(tmp_path: Path) -> None:
+    with child(SERVER + DUAL + RUN, tmp_path) as server:
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, int(server.said[0]))) as connection:
+                ends = [plain_end(connection.getsockname()), plain_end(connection.getpeername())]
+                deadline = time.monotonic() + 5
+                while (pid := sockets._asked(*ends)) is None and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                assert pid == server.own
+
+
+def plain_end(address: tuple[str, int]) -> sockets.End:
+    return address[0], address[1]
 
 
 @pytest.mark.parametrize("kind", SERVERS)

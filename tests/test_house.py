@@ -14,8 +14,9 @@ SOURCES = [
     path
     for folder in ("launcher", "shells")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if path.name != "__init__.py"
+    if path.name != "__init__.py" and "bootstrap" not in path.parts and "causes" not in path.parts
 ]
+BOOTSTRAP = sorted((ROOT / "launcher" / "bootstrap").rglob("*.py"))
 pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not beside the tests")
 
 # Who may import whom, the lowest first: a module imports only from floors below its own. Modules of one floor do not
@@ -46,7 +47,13 @@ FLOORS = [
         "launcher.strays",
         "launcher.health",
     ],
-    ["launcher.launch"],
+    ["launcher.guard", "launcher.records", "launcher.run_folder"],
+    ["launcher.usage", "launcher.launch"],
+    ["launcher.drift", "launcher.run"],
+    ["launcher.report", "launcher.server_proof"],
+    ["launcher.servers"],
+    ["launcher.judged"],
+    ["launcher.tasks"],
     ["launcher.actions", "launcher.rehearsal"],
     ["launcher.database_actions"],
     ["launcher.commands"],
@@ -130,6 +137,13 @@ def test_no_module_is_without_a_floor() -> None:
     homeless = [module_name(path) for path in SOURCES if module_name(path).startswith("launcher")]
     rooms = {name for floor_rooms in FLOORS for name in floor_rooms}
     assert [name for name in homeless if room(name) not in rooms] == []
+
+
+@pytest.mark.parametrize("path", BOOTSTRAP, ids=lambda path: path.stem)
+def test_the_childs_half_needs_nothing_but_python_3_8(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert tops - {"_autopack_run_guard", "_frozen_importlib", "_frozen_importlib_external"} <= sys.stdlib_module_names
 
 
 def test_names_are_the_fields() -> None:

@@ -61,7 +61,7 @@ time.sleep(60)
 
 def profile(folder: Path, child: str) -> None:
     (folder / "child.py").write_text(child)
-    run = json.dumps([sys.executable, "-ISu", "child.py"])
+    run = json.dumps([sys.executable, "-sPu", "child.py"])
     write(
         folder,
         f"""
@@ -206,7 +206,7 @@ def test_signals_that_python_ignores_are_restored_in_a_waited_child(tmp_path: Pa
     profile(tmp_path, "")
     text = (tmp_path / "autopack-run.toml").read_text()
     shown = json.dumps(["sh", "-c", "grep '^Sig[IB]' /proc/self/status; exit 3"])
-    write(tmp_path, text.replace(json.dumps([sys.executable, "-ISu", "child.py"]), shown))
+    write(tmp_path, text.replace(json.dumps([sys.executable, "-sPu", "child.py"]), shown))
     done = subprocess.run([*LAUNCHER, "p", "waited"], cwd=tmp_path, env=clean_env(), capture_output=True, check=False)
     blocked, ignored = (int(line.split()[1], 16) for line in done.stdout.splitlines())
     # glibc's posix_spawn ignores the two signals that it keeps for itself, 32 and 33.

@@ -30,23 +30,24 @@ def refused(name: str, value: "str | None", how: str, source: str = "", soft: bo
     outcome = "raised" if raised else "kept"
     event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome}
     record.write(dict(event, value=_shown(value), source=source))
-    by = "%s%s tried to %s (%s)" % (where, source and ", reading " + source + ",", _wish(value), how)  # noqa: UP031
+    reading = f", reading {source}," if source else ""
+    by = f"{where}{reading} tried to {_wish(value)} ({how})"
     if raised:
         raise PinnedVariableError(_explained(name, by))
-    record.tell("kept %s: %s" % (name, by))  # noqa: UP031
+    record.tell(f"kept {name}: {by}")
 
 
 def found_changed(name: str, value: "str | None") -> None:
     """A pin that was another when this Python started: tell it; where pins raise, end the process."""
     how = "removed" if value is None else "changed"
-    where = "before Python (pid %d) started" % os.getpid()  # noqa: UP031
+    where = f"before Python (pid {os.getpid()}) started"
     outcome = "raised" if state.mode == "error" else "restored"
     event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome, "source": ""}
     record.write(dict(event, value=_shown(value)))
     if state.mode == "error":
-        record.tell(_explained(name, "it had been %s %s" % (how, where)))  # noqa: UP031
+        record.tell(_explained(name, f"it had been {how} {where}"))
         os._exit(1)
-    record.tell("kept %s: it had been %s %s" % (name, how, where))  # noqa: UP031
+    record.tell(f"kept {name}: it had been {how} {where}")
 
 
 def _wish(value: "str | None") -> str:
@@ -64,10 +65,10 @@ def _shown(value: "str | None") -> str:
 def _explained(name: str, by: str) -> str:
     profile = os.environ.get("AUTOPACK_RUN_PROFILE", "PROFILE")
     action = os.environ.get("AUTOPACK_RUN_TASK") or "exec …"
+    file = os.environ.get("AUTOPACK_RUN_FILE", "autopack-run.toml")
     return (
-        "%s is pinned by autopack-run (profile '%s' of %s), and %s. The pin was kept. A program that is meant to"
-        " change it: autopack-run --pins allow %s %s"
-        % (name, profile, os.environ.get("AUTOPACK_RUN_FILE", "autopack-run.toml"), by, profile, action)
+        f"{name} is pinned by autopack-run (profile '{profile}' of {file}), and {by}. The pin was kept."
+        f" A program that is meant to change it: autopack-run --pins allow {profile} {action}"
     )
 
 
@@ -84,7 +85,7 @@ def env_line(path: str, name: str) -> str:
             for number, line in enumerate(file, 1):
                 words = line.split("=", 1)[0].split()
                 if "=" in line and words and state.fold(words[-1].strip("'\"")) == state.fold(name):
-                    return "%s:%d" % (path, number)  # noqa: UP031
+                    return f"{path}:{number}"
     except OSError:
         pass  # a pipe, or gone meanwhile: its name alone must do
     return path
@@ -97,4 +98,4 @@ def suspicious(how: str) -> None:
         _told.add((where, "", how))
         event = {"event": "override", "name": "", "where": where, "how": how, "outcome": "reported", "source": ""}
         record.write(dict(event, value=""))
-        record.tell("%s: %s, which can change a pin unseen" % (where, how))  # noqa: UP031
+        record.tell(f"{where}: {how}, which can change a pin unseen")

@@ -13,14 +13,12 @@ def refuse_other(place: str) -> None:
     kind = "sqlite" if "://" not in place else place.partition(":")[0]
     event = {"event": "open", "kind": kind, "place": place, "device": 0, "inode": 0, "where": where}
     record.write(dict(event, new=False, blocked=True))
-    text = 'autopack-run: blocked: %s opens %s; pinned is %s (databases = "block", allow_databases)' % (  # noqa: UP031
-        where,
-        place,
-        state.database_path or os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", "another database"),
-    )
+    pinned = state.database_path or os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", "another database")
     import sqlite3
 
-    raise sqlite3.OperationalError(text)
+    raise sqlite3.OperationalError(
+        f'autopack-run: blocked: {where} opens {place}; pinned is {pinned} (databases = "block", allow_databases)'
+    )
 
 
 def _is_pinned(place: str) -> bool:
@@ -43,8 +41,9 @@ def same_server(place: str, pinned: str) -> bool:
         from urllib.parse import urlsplit
 
         found = urlsplit(text)
-        kind = found.scheme.partition("+")[0].replace("mariadb", "mysql")
-        port = found.port or {"postgresql": 5432, "mysql": 3306}.get(kind, "")
+        kind = str(found.scheme).partition("+")[0].replace("mariadb", "mysql")
+        ports = {"postgresql": 5432, "mysql": 3306}  # type: dict[str, int]
+        port = found.port or ports.get(kind, 0)
         return kind, (found.hostname or "").lower(), str(port), found.path.lstrip("/")
 
     return parts(place) == parts(pinned)

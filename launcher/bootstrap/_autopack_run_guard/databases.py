@@ -36,7 +36,7 @@ def _recording(real: Any) -> Any:
 
 
 class _Connector:
-    """Its bound method stands for sqlite3.connect: like a built-in, and unlike a function, it is no method of a class."""
+    """Its bound method stands for sqlite3.connect: like a built-in, and unlike a function, it binds to no class."""
 
     def __init__(self, real: Any, connection: Any) -> None:
         self.real, self.connection = real, connection
@@ -121,10 +121,8 @@ def watch_aiosqlite(module: Any) -> None:
     def connect(database: Any, *words: Any, **named: Any) -> Any:
         from _autopack_run_guard import places
 
-        try:
+        if isinstance(database, (str, bytes, os.PathLike)):
             _waiting[_path(os.fsdecode(database), named.get("uri"))] = places.own_place()
-        except (TypeError, ValueError, OSError):
-            pass  # the real one tells what is wrong with it
         return real(database, *words, **named)
 
     module.connect = children.like(connect, real)
@@ -162,12 +160,11 @@ def server_place(dialect: str, words: Any, named: Any) -> str:
         return str(next((parts[name] for name in names if parts.get(name)), ""))
 
     port = first("port")
-    return "%s://%s%s/%s" % (  # noqa: UP031
-        dialect,
+    host, database = (
         first("host", "hostaddr", "server", "unix_socket"),
-        port and ":" + port,
         first("dbname", "database", "db", "service_name"),
     )
+    return f"{dialect}://{host}{port and ':' + port}/{database}"
 
 
 def _refuse_other(place: str) -> None:

@@ -53,7 +53,7 @@ def watch() -> None:
     for name in _AFTER:
         if name in sys.modules:
             _act(name, sys.modules[name])
-    sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]  # typeshed wants find_spec's types in full
+    sys.meta_path.insert(0, _Finder())
 
 
 def _act(name: str, module: Any) -> None:

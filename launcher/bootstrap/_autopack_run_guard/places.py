@@ -60,7 +60,7 @@ def _awaiting() -> "list[tuple[str, int]]":
 
 
 def _is_own(file: str) -> bool:
-    return not (file.startswith("<frozen") or file.startswith(_LIBRARY) or _package(file))
+    return not (file.startswith(("<frozen", _LIBRARY)) or _package(file))
 
 
 def _is_program(file: str) -> bool:
@@ -78,7 +78,7 @@ def _package(file: str) -> str:
 
 
 def _text(file: str, line: int) -> str:
-    return "%s:%d" % (file if file.startswith("<") else os.path.abspath(file), line)  # noqa: UP031
+    return f"{file if file.startswith('<') else os.path.abspath(file)}:{line}"
 
 
 def calling_module(names: "tuple[str, ...]") -> "FrameType | None":

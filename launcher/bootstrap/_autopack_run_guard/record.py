@@ -21,7 +21,7 @@ _captured = []  # type: list[tuple[str, tuple[int, int]]]
 def begin(how: str) -> None:
     """Start this process's record. how: `exec`, or `fork` for a copy of a guarded process."""
     global _name, _count  # noqa: PLW0603 (a process has one record)
-    _name = "guard-%d-%x.txt" % (_getpid(), time.time_ns())  # noqa: UP031 (quicker to import)
+    _name = f"guard-{_getpid()}-{time.time_ns():x}.txt"
     _count = 0
     write(
         {
@@ -29,7 +29,7 @@ def begin(how: str) -> None:
             "parent": os.getppid(),
             "python": sys.executable,
             "program": _program(),
-            "version": "%d.%d" % sys.version_info[:2],  # noqa: UP031
+            "version": f"{sys.version_info[0]}.{sys.version_info[1]}",
             "how": how,
         }
     )
@@ -68,7 +68,7 @@ def write(event: "dict[str, object]") -> None:
         return
     _count += 1
     if _count > LIMIT:
-        event = {"event": "error", "text": "more than %d records; the rest is not recorded" % LIMIT}  # noqa: UP031
+        event = {"event": "error", "text": f"more than {LIMIT} records; the rest is not recorded"}
     data = (ascii(dict(event, pid=_getpid())) + "\n").encode("ascii")
     for folder in list(state.folders):
         try:

@@ -39,7 +39,7 @@ def _changes(words: Any) -> None:
     value = os.fsdecode(words[1]) if len(words) > 1 else None
     if state.mode != "allow" and name in state.pins and value != state.pins[name] and (value or state.pins[name]):
         attempts.refused(name, value, "posix.putenv")
-        raise attempts.PinnedVariableError("%s is pinned by autopack-run" % name)  # noqa: UP031
+        raise attempts.PinnedVariableError(f"{name} is pinned by autopack-run")
 
 
 def _looks_up(words: Any) -> None:

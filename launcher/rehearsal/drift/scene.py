@@ -110,7 +110,7 @@ class Scene:
         pattern = re.compile(re.escape(self.folder + os.sep) + r"[\w./\\-]+\.py:\d+")
         for each in sorted(text.splitlines(), key=lambda line: beside not in line):
             if found := pattern.search(each):
-                return found[0]
+                return str(found[0])
         return ""
 
 
@@ -120,7 +120,8 @@ def source(place: str) -> str:
     if not path:
         return ""
     with open(path, encoding="utf-8") as file:
-        return [*file, *[""] * int(number)][int(number) - 1]
+        lines = file.read().splitlines()
+    return lines[int(number) - 1] if int(number) <= len(lines) else ""
 
 
 def shown_lines(text: str) -> list[str]:

@@ -1,0 +1,47 @@
+"""Running a task or a program: in the launcher's place where nothing follows, else watched and judged."""
+
+from collections.abc import Sequence
+
+from launcher import banner, child, pins, proof
+from launcher.errors import USAGE, LauncherError
+from launcher.launch import Launch, listens, task_launch
+from launcher.plan import Plan
+from launcher.ports import refuse_taken
+
+
+def run_task(plan: Plan, arguments: Sequence[str]) -> int:
+    """Prove the database, start the plan's task with the arguments appended, return its exit code.
+
+    Raises LauncherError where it cannot be started, and where it did not stay on its database.
+    """
+    return _run(task_launch(plan, arguments))
+
+
+def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
+    """Start any program with the plan's variables, in the folder; proven first and judged only with `--verify`."""
+    if plan.request.report and not plan.request.verify:
+        raise LauncherError("no-verdict", USAGE, "--report: exec gives no verdict by itself", "add --verify")
+    return _run(Launch(plan, list(words), folder, "the command line"))
+
+
+def _run(launch: Launch) -> int:
+    plan = launch.plan
+    pins.refuse_other_pins(plan.outer_pins, plan.environment)
+    if _is_judged(plan):
+        from launcher.judged import run_judged
+
+        return run_judged(launch)
+    if plan.task is not None and listens(plan):
+        refuse_taken(plan.port)
+    launch.prove()
+    command = launch.command("")
+    banner.show(plan, launch.expected, launch.identity)
+    return child.run(command, replace=True)
+
+
+def _is_judged(plan: Plan) -> bool:
+    """Whether the run ends in a verdict: there is a database to stay on, or servers to prove."""
+    if plan.task is None:
+        return plan.request.verify
+    values = plan.task.values
+    return plan.url is not None or proof.wanted(plan) or bool(values.get("health") or values.get("with"))
