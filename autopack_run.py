@@ -11,6 +11,9 @@ import sys
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    guard = sys.modules.get("_autopack_run_guard")  # of a launch around this one
+    if guard is not None:
+        guard.stand_aside()
     own = os.path.dirname(os.path.abspath(__file__))
     sys.path.insert(0, own)
     try:

@@ -17,6 +17,8 @@ assert sys.platform != "win32"  # there the system closes a job with the last ha
 
 # In seconds, between SIGTERM and SIGKILL, once the launcher is no more.
 GRACE = 2.0
+# In seconds, from fork to exec.
+_PATIENCE = 0.5
 _RUN = "import sys; sys.path.append(sys.argv[1]); from launcher.child_keeper import watch; watch()"
 
 
@@ -28,13 +30,14 @@ class Keeper:
         self._held = 0
         self._pid = self._pipe = -1
 
-    def hold(self) -> None:
-        """See that there is a keeper, before something starts that is to be tied; `free` must follow."""
+    def hold(self, mark: str) -> None:
+        """See that there is a keeper, before something with that mark starts; `tie` and `free` must follow."""
         with self._lock:
             self._held += 1
             if self._held == 1:
                 with contextlib.suppress(OSError):  # no process to be had: the program's own start tells that
                     self._pid, self._pipe = _begin()
+            self._tell(f"soon 0 {mark}\n")
 
     def tie(self, pid: int, whole: bool, own: bool, mark: str) -> None:
         """Tie the program (see Tie). The child itself calls it, before it executes the program: so no moment is
@@ -42,10 +45,10 @@ class Keeper:
         """
         self._tell(f"tie {pid} {whole:d} {own:d} {mark}\n")
 
-    def free(self, pid: int) -> None:
+    def free(self, pid: int, mark: str) -> None:
         """Let go of the program, which has ended (0: it never started); with the last one the keeper goes, too."""
         with self._lock:
-            self._tell(f"free {pid}\n")
+            self._tell(f"free {pid} {mark}\n")
             self._held -= 1
             if self._held == 0 and self._pid > 0:
                 os.close(self._pipe)
@@ -110,17 +113,16 @@ def watch() -> None:
         os.setsid()
     os.chdir("/")
     _close_all()
-    tied: dict[int, child_tree.Tie] = {}
+    tied: dict[str, child_tree.Tie] = {}
     with open(0, encoding="ascii") as lines:
         for line in lines:
-            what, pid, *rest = line.split()
-            if what == "tie":
-                whole, own, mark = rest
-                tied[int(pid)] = child_tree.Tie(int(pid), whole == "1", own == "1", mark)
-            else:
-                tied.pop(int(pid), None)
-    if tied:
-        child_tree.end(list(tied.values()), GRACE)
+            what, pid, *modes, mark = line.split()
+            tied.pop(mark, None)
+            if what != "free":
+                tied[mark] = child_tree.Tie(int(pid), "0" not in modes[:1], modes[1:] == ["1"], mark)
+    # The launcher may have ended while it started something, which has its mark only a moment later.
+    ties = [tie for tie in tied.values() if tie.pid or child_tree.find(tie, _PATIENCE)]
+    child_tree.end(ties, GRACE)
     os._exit(0)
 
 

@@ -59,15 +59,15 @@ def _start(command: Command, whole: bool, output: str | None) -> "Running":
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # the code would be lost (waitpid(2), ECHILD)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     own, mark = output is not None, f"{os.getpid()}-{time.monotonic_ns()}"
-    if whole:
+    if whole or threading.active_count() > 1:  # else it says itself that it is there
         command = command._replace(
             env=command.env | {child_tree.MARK: f"{command.env.get(child_tree.MARK, '')} {mark}".strip()}
         )
-    _KEEPER.hold()
+    _KEEPER.hold(mark)
     try:
         pid = child_fork.start(command, output, lambda number: _KEEPER.tie(number, whole, own, mark))
     except Exception as error:  # Ctrl-C is none: then it may run, and the keeper must stay
-        _KEEPER.free(0)
+        _KEEPER.free(0, mark)
         if isinstance(error, OSError):
             raise_start_error(error, command)
         raise
@@ -114,7 +114,7 @@ class Running:
         with self._reaping:
             freed, self._freed = self._freed, True
         if not freed:
-            _KEEPER.free(self.pid)
+            _KEEPER.free(self.pid, self._tie.mark)
 
     def _reap(self, options: int) -> None:
         if self._code is not None:

@@ -27,11 +27,14 @@ class Process(NamedTuple):
 
 
 class Tie:
-    """A program that ends with the launcher. whole: with all that it starts; own: it leads a session of its own."""
+    """A program that ends with the launcher. whole: with all that it starts; own: it leads a session of its own.
+
+    pid: 0 where only the mark is known.
+    """
 
     def __init__(self, pid: int, whole: bool, own: bool, mark: str) -> None:
         self.pid, self.whole, self.own, self.mark = pid, whole, own, mark
-        self.known = {pid: start} if (start := _start(pid)) else {}
+        self.known = {pid: start} if pid and (start := _start(pid)) else {}
 
 
 def processes() -> dict[int, Process]:
@@ -57,6 +60,14 @@ def members(tie: Tie, table: dict[int, Process]) -> list[Process]:
     found.discard(os.getpid())
     tie.known |= {pid: table[pid].start for pid in found}
     return [table[pid] for pid in found]
+
+
+def find(tie: Tie, patience: float) -> bool:
+    """Whether anything of it runs, or comes to run within `patience` seconds."""
+    until = time.monotonic() + patience
+    while not (found := members(tie, processes())) and time.monotonic() < until:
+        time.sleep(0.01)
+    return bool(found)
 
 
 def end(ties: list[Tie], grace: float) -> None:

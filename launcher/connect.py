@@ -54,11 +54,15 @@ def _addresses(host: str, port: int, end: float) -> list[tuple[int, Any]]:
 
     def resolve() -> None:
         with contextlib.suppress(OSError, UnicodeError):
-            found.extend((each[0], each[4]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            found.extend((int(each[0]), each[4]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
     thread = threading.Thread(target=resolve, name="health", daemon=True)
     thread.start()
-    thread.join(left(end))
+    thread.join(left(end) / 2)
+    if host.lower().rstrip(".") == "localhost":  # loopback also where no file says so (RFC 6761, 6.3)
+        loopback = [(int(socket.AF_INET), ("127.0.0.1", port)), (int(socket.AF_INET6), ("::1", port))]
+        known = {address[0] for _, address in found}
+        found.extend(each for each in loopback if each[1][0] not in known)
     return list(found)
 
 

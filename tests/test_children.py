@@ -73,10 +73,11 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
     for pid in marked(tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    for process in started:
+        process.communicate()
 
 
 def marked(folder: Path) -> list[int]:

@@ -356,6 +356,7 @@ def test_fuzzed_databases_through_the_command_line(tmp_path: Path) -> None:
         folder.mkdir()
         write(folder, profile())
         (folder / "x.db").write_bytes(_mutated(pick, pick.choice(sources)))
+        (folder / ".autopack-run").mkdir()
     with untouched(tmp_path), ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda folder: run(["telemetry", "drain"], folder), folders))
     for result in results:

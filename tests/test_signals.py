@@ -59,6 +59,10 @@ time.sleep(60)
 """
 
 
+# A task is waited for, as its verdict follows; a plain `exec` takes the launcher's place.
+ACTIONS = {"waited": ["waited"], "replaced": ["exec", sys.executable, "-sPu", "child.py"]}
+
+
 def profile(folder: Path, child: str) -> None:
     (folder / "child.py").write_text(child)
     run = json.dumps([sys.executable, "-sPu", "child.py"])
@@ -73,9 +77,6 @@ def profile(folder: Path, child: str) -> None:
         [profiles.p.tasks.waited]
         run = {run}
         creates = true
-        [profiles.p.tasks.replaced]
-        run = {run}
-        verify = false
         """,
     )
 
@@ -116,7 +117,7 @@ def start(
     folder: Path, task: str, launched: list["subprocess.Popen[str]"], **options: object
 ) -> "subprocess.Popen[str]":
     process: subprocess.Popen[str] = subprocess.Popen(
-        [*LAUNCHER, "p", task],
+        [*LAUNCHER, "p", *ACTIONS[task]],
         cwd=folder,
         env=clean_env(),
         stdout=subprocess.PIPE,
@@ -189,7 +190,7 @@ def test_what_the_shell_ignores_stays_ignored(
 ) -> None:
     """So it is under nohup, and with SIGINT and SIGQUIT in a background job of a script."""
     profile(tmp_path, CHILD.format(code=5))
-    shell = ["sh", "-c", f"trap '' {name}; exec \"$@\"", "-", *LAUNCHER, "p", task]
+    shell = ["sh", "-c", f"trap '' {name}; exec \"$@\"", "-", *LAUNCHER, "p", *ACTIONS[task]]
     process = subprocess.Popen(shell, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
     launched.append(process)
     assert process.stdout is not None
@@ -238,7 +239,7 @@ def test_ctrl_c_in_a_terminal_ends_the_child_once(tmp_path: Path, task: str, chi
     script = 'trap : INT; "$@"; echo "code=$?"'
     terminal = pexpect.spawn(
         "bash",
-        ["-c", script, "-", *LAUNCHER, "p", task],
+        ["-c", script, "-", *LAUNCHER, "p", *ACTIONS[task]],
         cwd=str(tmp_path),
         env=clean_env(),
         encoding="utf-8",

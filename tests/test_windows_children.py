@@ -285,3 +285,75 @@ def test_what_a_batch_file_leaves_running_is_not_ended(windows: Windows, tmp_pat
     while not (tmp_path / "late").exists() and time.monotonic() < until:
         time.sleep(0.1)
     assert (tmp_path / "late").exists()
+
+
+# Runs inside Windows, by the launcher's own code. The child starts a worker; each writes ticks while it lives.
+TREE = """
+import subprocess, sys, time
+if len(sys.argv) < 2:
+    subprocess.Popen([sys.executable, "-ISu", "tree.py", "worker"])
+    if BY_ITSELF:
+        time.sleep(1)
+        sys.exit(4)
+tick = open("tick" if len(sys.argv) > 1 else "main", "a", buffering=1)
+while True:
+    print("x", file=tick)
+    time.sleep(0.05)
+"""
+HOLD = """
+import json, os, sys, threading, time
+from launcher import child
+program = os.path.join(sys.base_prefix, "python.exe")
+command = child.Command(program, [program, "-ISu", "tree.py"], dict(os.environ), os.getcwd())
+size = lambda: os.path.getsize("tick") if os.path.exists("tick") else 0
+def up():
+    while size() < 3:
+        time.sleep(0.02)
+def later(running):
+    threading.Thread(target=lambda: (up(), running.stop(1)), daemon=True).start()
+how = sys.argv[1]
+if how == "start":
+    running = child.start(command, "out")
+    up()
+    code = running.stop(1) if sys.argv[2] == "stop" else time.sleep(60)
+else:
+    code = child.run(command, False, True, later if sys.argv[2] == "stop" else None)
+before = size()
+time.sleep(0.5)
+print("code", code, "alive" if size() > before else "ended")
+"""
+TREE_KILLER = """
+import os, subprocess, sys, time
+size = lambda: os.path.getsize("tick") if os.path.exists("tick") else 0
+program = os.path.join(sys.base_prefix, "python.exe")
+env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path[1:]))
+launcher = subprocess.Popen([program, "hold.py", sys.argv[1], "kill"], env=env)
+until = time.monotonic() + 30
+while size() < 3 and time.monotonic() < until:
+    time.sleep(0.05)
+assert size() >= 3, "the worker does not run"
+launcher.kill()
+time.sleep(1)
+before = size()
+time.sleep(0.5)
+print("alive" if size() > before else "ended")
+"""
+
+
+@pytest.mark.parametrize("how", ["whole", "start"])
+def test_a_whole_tree_ends_with_a_killed_launcher(windows: Windows, tmp_path: Path, how: str) -> None:
+    (tmp_path / "tree.py").write_text(TREE.replace("BY_ITSELF", "False"))
+    (tmp_path / "hold.py").write_text(HOLD)
+    (tmp_path / "killer.py").write_text(TREE_KILLER)
+    done = windows.run(["python", tmp_path / "killer.py", how], tmp_path)
+    assert done.stdout.split()[-1:] == ["ended"], done.stderr
+
+
+@pytest.mark.parametrize(("how", "end"), [("whole", "itself"), ("whole", "stop"), ("start", "stop")])
+def test_a_whole_tree_ends_when_it_is_stopped(windows: Windows, tmp_path: Path, how: str, end: str) -> None:
+    (tmp_path / "tree.py").write_text(TREE.replace("BY_ITSELF", str(end == "itself")))
+    (tmp_path / "hold.py").write_text(HOLD)
+    done = windows.run(["python", tmp_path / "hold.py", how, end], tmp_path)
+    words = done.stdout.split()
+    assert words[-1:] == ["ended"], done.stderr
+    assert end != "itself" or words[1] == "4"

@@ -1,13 +1,33 @@
 """The guard inside a Python child: it keeps the pins, and records which databases the program opens (docs/guard.md).
 
 Standard library only, Python 3.8 and later; this file parses on 2.7 too, where it does nothing. It costs a start less
-than a millisecond, so what is needed only when something happens is imported then.
+than a millisecond: what every start needs stands here and in `variables`, the rest is imported when something happens.
 """
 
 import os
 import sys
 
 SUPPORTED = sys.version_info >= (3, 8)
+WINDOWS = os.name == "nt"
+BOOTSTRAP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+active = False
+mode = "allow"
+"""What an attempt to change a pin does: `block`, `error` or `allow`."""
+block_databases = False
+strict = False
+fail_closed = False
+pins = {}  # type: dict[str, str]
+"""The value of each pin by its folded name; `X_FILE` beside each, closed by an empty value."""
+folders = []  # type: list[str]
+"""The run folders that records go to: this launch's, and those of the launches around it."""
+channel = {}  # type: dict[str, str]
+"""The variables that a child must find for its own guard to start."""
+
+
+def fold(name):  # type: (str) -> str
+    """One name for all spellings of a variable."""
+    return name.upper() if WINDOWS else name
 
 
 def start():  # type: () -> None
@@ -15,13 +35,10 @@ def start():  # type: () -> None
 
     Never raises: an error is told, and ends the process only where the task says `fail_closed`.
     """
-    if not SUPPORTED or "AUTOPACK_RUN_GUARD" not in os.environ:
-        return
-    from _autopack_run_guard import state
-
-    if state.active:
+    if not SUPPORTED or active or "AUTOPACK_RUN_GUARD" not in os.environ:
         return
     try:
+        _read(os.environ)
         _start()
     except Exception as error:
         from _autopack_run_guard import record
@@ -29,40 +46,151 @@ def start():  # type: () -> None
         record.failed("could not start", error)
 
 
-def _start():  # type: () -> None
-    from _autopack_run_guard import children, imports, record, state, variables
+def _read(environ):  # type: (os._Environ[str]) -> None
+    """The environment is the only channel; it is read once."""
+    global active, mode, block_databases, strict, fail_closed  # noqa: PLW0603 (a process has one launch)
+    words = environ["AUTOPACK_RUN_GUARD"].split()
+    fail_closed = "fail_closed" in words
+    strict, block_databases = "strict" in words, "databases=block" in words
+    mode = "error" if "pins=error" in words else "allow" if "pins=allow" in words else "block"
+    for name in environ.get("AUTOPACK_RUN_PINS", "").split():
+        value = environ.get("AUTOPACK_RUN_PIN_" + name)
+        if value is not None:
+            pins[fold(name)] = value
+            pins[fold(name + "_FILE")] = ""
+    for name in ("AUTOPACK_RUN_RUN", "AUTOPACK_RUN_OUTER"):
+        folders.extend(folder for folder in environ.get(name, "").split("\n") if folder)
+    for name in environ:
+        if fold(name).startswith("AUTOPACK_RUN_"):
+            channel[name] = environ[name]
+    active = True
 
-    state.read()
-    record.begin("exec")
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=record.forked)
-    if state.mode != "allow":
+
+def _start():  # type: () -> None
+    if folders:
+        from _autopack_run_guard import record
+
+        record.begin("exec")
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=record.forked)
+    if mode != "allow":
+        from _autopack_run_guard import variables
+
         variables.restore()
         variables.keep()
-    children.watch()
-    imports.watch()
-    if state.strict:
-        from _autopack_run_guard import strict
+    _watch_starts()
+    _watch_imports()
+    if strict:
+        from _autopack_run_guard import hook
 
-        strict.listen()
+        hook.listen()
 
 
 def stand_aside():  # type: () -> None
     """Watch this process no more: it is a launcher, which looks at databases without using them."""
-    from _autopack_run_guard import state
+    global active  # noqa: PLW0603
+    active = False
 
-    state.active = False
+
+def _watch_starts():  # type: () -> None
+    """Wrap what of `os` starts a program with an environment of its own; subprocess follows when it is imported."""
+    for name in ("execve", "posix_spawn", "posix_spawnp", "spawnve"):
+        # os.spawnve of POSIX is Python: it ends in os.execve.
+        if hasattr(os, name) and (name != "spawnve" or WINDOWS):
+            setattr(os, name, _starting(getattr(os, name)))
+
+
+def _starting(real):  # type: (object) -> object
+    def starts(*words, **named):  # type: (object, object) -> object
+        from _autopack_run_guard import children
+
+        return children.start(real, words, named)
+
+    return like(starts, real)
+
+
+def like(wrapper, real):  # type: (object, object) -> object
+    """The wrapper with the name, the words and the signature of the real one (functools would cost a start more)."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        if hasattr(real, name):
+            setattr(wrapper, name, getattr(real, name))
+    wrapper.__wrapped__ = real  # type: ignore[attr-defined]
+    return wrapper
+
+
+# What acts on a module after its import: module and function of this package.
+_AFTER = {
+    "subprocess": ("children", "watch_subprocess"),
+    "_sqlite3": ("databases", "watch_sqlite"),
+    "sqlite3.dbapi2": ("databases", "watch_sqlite"),
+    "sqlite3": ("databases", "watch_sqlite"),
+    "sqlalchemy": ("databases", "watch_servers"),
+    "aiosqlite.core": ("databases", "watch_aiosqlite"),
+    "dotenv.main": ("dotenvs", "watch"),
+    "dynaconf.vendor.dotenv.main": ("dotenvs", "watch"),
+}
+
+
+def _watch_imports():  # type: () -> None
+    """Act on what is imported already (coverage's .pth file comes before sitecustomize), and wait for the rest."""
+    for name in _AFTER:
+        if name in sys.modules:
+            _act(name, sys.modules[name])
+    sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
+
+
+def _act(name, module):  # type: (str, object) -> None
+    if not active:
+        return
+    try:
+        part, function = _AFTER[name]
+        package = __import__("_autopack_run_guard." + part)
+        getattr(getattr(package, part), function)(module)
+    except Exception as error:
+        from _autopack_run_guard import record
+
+        record.failed("cannot watch " + name, error)
+
+
+class _Finder(object):  # noqa: UP004 (Python 2.7 parses this)
+    """Finds nothing itself: it asks the others, and has the loader call us afterwards."""
+
+    def find_spec(self, name, path=None, target=None):  # type: (str, object, object) -> object
+        if name not in _AFTER:
+            return None
+        for finder in sys.meta_path:
+            if isinstance(finder, _Finder) or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)  # type: ignore[arg-type]
+            if spec is not None:
+                _follow(name, spec.loader)
+                return spec
+        return None
+
+
+def _follow(name, loader):  # type: (str, object) -> None
+    real = getattr(loader, "exec_module", None)
+    if real is None or isinstance(loader, type):  # a built-in module's loader is one class for all of them
+        return
+
+    def exec_module(module):  # type: (object) -> object
+        result = real(module)
+        if getattr(module, "__name__", "") == name:  # a zip file's loader is one object for all its modules
+            _act(name, module)
+        return result
+
+    loader.exec_module = exec_module  # type: ignore[attr-defined]
 
 
 def chain(own):  # type: (str) -> None
     """Run the sitecustomize that `own` hides, as if it had been found first; what it raises is Python's to tell."""
-    folder = os.path.dirname(own)
-    place = sys.path.index(folder) + 1 if folder in sys.path else 0
     if not SUPPORTED:
         return
     import _frozen_importlib
     import _frozen_importlib_external
 
+    folder = os.path.dirname(own)
+    place = sys.path.index(folder) + 1 if folder in sys.path else 0
     hidden = [entry for entry in sys.path[place:] if entry != folder]
     spec = _frozen_importlib_external.PathFinder.find_spec("sitecustomize", hidden)
     if spec is None or spec.loader is None:

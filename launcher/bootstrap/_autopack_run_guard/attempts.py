@@ -2,7 +2,8 @@
 
 import os
 
-from _autopack_run_guard import places, record, state
+import _autopack_run_guard as guard
+from _autopack_run_guard import places, record
 
 _DOTENV = ("dotenv.main", "dotenv.cli")
 _told = set()  # type: set[tuple[str, str, str]]
@@ -22,7 +23,7 @@ def refused(name: str, value: "str | None", how: str, source: str = "", soft: bo
     reader = places.calling_module(_DOTENV)
     if reader is not None:
         soft, source = True, source or source_of(reader.f_locals.get("self"), name)
-    raised = state.mode == "error" and not soft
+    raised = guard.mode == "error" and not soft
     where = places.own_place()
     if not raised and (where, name, how) in _told:
         return
@@ -41,10 +42,10 @@ def found_changed(name: str, value: "str | None") -> None:
     """A pin that was another when this Python started: tell it; where pins raise, end the process."""
     how = "removed" if value is None else "changed"
     where = f"before Python (pid {os.getpid()}) started"
-    outcome = "raised" if state.mode == "error" else "restored"
+    outcome = "raised" if guard.mode == "error" else "restored"
     event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome, "source": ""}
     record.write(dict(event, value=_shown(value)))
-    if state.mode == "error":
+    if guard.mode == "error":
         record.tell(_explained(name, f"it had been {how} {where}"))
         os._exit(1)
     record.tell(f"kept {name}: it had been {how} {where}")
@@ -84,7 +85,7 @@ def env_line(path: str, name: str) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 words = line.split("=", 1)[0].split()
-                if "=" in line and words and state.fold(words[-1].strip("'\"")) == state.fold(name):
+                if "=" in line and words and guard.fold(words[-1].strip("'\"")) == guard.fold(name):
                     return f"{path}:{number}"
     except OSError:
         pass  # a pipe, or gone meanwhile: its name alone must do

@@ -2,18 +2,19 @@
 
 import os
 
-from _autopack_run_guard import places, record, state
+import _autopack_run_guard as guard
+from _autopack_run_guard import places, record
 
 
 def refuse_other(place: str) -> None:
     """Raise sqlite3.OperationalError, as an unreachable database does, where the place is not the pinned one."""
-    if place == ":memory:" or _is_pinned(place) or is_allowed(place, state.allowed):
+    if place == ":memory:" or _is_pinned(place) or is_allowed(place, _allowed()):
         return
     where = places.own_place()
     kind = "sqlite" if "://" not in place else place.partition(":")[0]
     event = {"event": "open", "kind": kind, "place": place, "device": 0, "inode": 0, "where": where}
     record.write(dict(event, new=False, blocked=True))
-    pinned = state.database_path or os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", "another database")
+    pinned = _pinned_path() or guard.channel.get("AUTOPACK_RUN_DATABASE_PLACE", "another database")
     import sqlite3
 
     raise sqlite3.OperationalError(
@@ -21,15 +22,23 @@ def refuse_other(place: str) -> None:
     )
 
 
+def _pinned_path() -> str:
+    return guard.channel.get("AUTOPACK_RUN_DATABASE_PATH", "")
+
+
+def _allowed() -> "list[str]":
+    return [glob for glob in guard.channel.get("AUTOPACK_RUN_ALLOW", "").split("\n") if glob]
+
+
 def _is_pinned(place: str) -> bool:
     if "://" in place:
-        return same_server(place, os.environ.get("AUTOPACK_RUN_DATABASE_PLACE", ""))
-    if not state.database_path:
+        return same_server(place, guard.channel.get("AUTOPACK_RUN_DATABASE_PLACE", ""))
+    if not _pinned_path():
         return False
-    if os.path.normcase(place) == os.path.normcase(state.database_path):
+    if os.path.normcase(place) == os.path.normcase(_pinned_path()):
         return True
     try:
-        return os.path.samefile(place, state.database_path)
+        return os.path.samefile(place, _pinned_path())
     except OSError:
         return False
 

@@ -2,67 +2,53 @@
 
 import os
 import sys
-from typing import Any
 
-from _autopack_run_guard import record, state, variables
+import _autopack_run_guard as guard
+from _autopack_run_guard import record, variables
+
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _PYTHONPATH = "PYTHONPATH"
 _ENV_POSITION = 10  # of `env` among the arguments of subprocess.Popen
 _SKIPPING = "IES"  # Python's options that skip sitecustomize or PYTHONPATH
 
 
-def watch() -> None:
-    """Wrap what of `os` starts a program with an environment of its own; subprocess follows when it is imported."""
-    for name, place in (("execve", 2), ("posix_spawn", 2), ("posix_spawnp", 2), ("spawnve", 3)):
-        # os.spawnve of POSIX is Python: it ends in os.execve.
-        if hasattr(os, name) and (name != "spawnve" or state.WINDOWS):
-            setattr(os, name, _wrapped(getattr(os, name), place))
+def start(real: "Any", words: "Any", named: "Any") -> "Any":
+    """Call the real os.execve, os.posix_spawn(p) or os.spawnve with an environment that keeps the pins."""
+    place = 3 if real.__name__ == "spawnve" else 2
+    if "env" in named:
+        named["env"] = kept(named["env"])
+    elif len(words) > place:
+        words = (*words[:place], kept(words[place]), *words[place + 1 :])
+    result = real(*words, **named)
+    if guard.active and real.__name__.startswith("posix_spawn"):  # spawnve returns a handle or a code
+        note(result, named["argv"] if "argv" in named else words[1])
+    return result
 
 
-def _wrapped(real: Any, place: int) -> Any:
-    def starts(*words: Any, **named: Any) -> Any:
-        if "env" in named:
-            named["env"] = kept(named["env"])
-        elif len(words) > place:
-            words = (*words[:place], kept(words[place]), *words[place + 1 :])
-        result = real(*words, **named)
-        if state.active and real.__name__.startswith("posix_spawn"):  # spawnve returns a handle or a code
-            note(result, named["argv"] if "argv" in named else words[1])
-        return result
-
-    return like(starts, real)
-
-
-def like(wrapper: Any, real: Any) -> Any:
-    """The wrapper with the name, the words and the signature of the real one (functools would cost a start more)."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        if hasattr(real, name):
-            setattr(wrapper, name, getattr(real, name))
-    wrapper.__wrapped__ = real
-    return wrapper
-
-
-def watch_subprocess(module: Any) -> None:
+def watch_subprocess(module: "Any") -> None:
     """Wrap subprocess.Popen, which run(), call(), check_output(), os.popen() and asyncio all use."""
     real = module.Popen.__init__
     if hasattr(real, "__wrapped__"):
         return
 
-    def __init__(self: Any, *words: Any, **named: Any) -> None:  # noqa: N807 (it takes the place of one)
+    def __init__(self: "Any", *words: "Any", **named: "Any") -> None:  # noqa: N807 (it takes the place of one)
         if len(words) > _ENV_POSITION:
             words = (*words[:_ENV_POSITION], _inherited(words[_ENV_POSITION]), *words[_ENV_POSITION + 1 :])
         else:
             named["env"] = _inherited(named.get("env"))
         real(self, *words, **named)
-        if state.active:
+        if guard.active:
             note(self.pid, named.get("args", words[0] if words else ""))
 
-    module.Popen.__init__ = like(__init__, real)
+    module.Popen.__init__ = guard.like(__init__, real)
 
 
-def _inherited(env: Any) -> Any:
+def _inherited(env: "Any") -> "Any":
     """None stays None as long as os.environ is as it must be."""
-    if not state.active:
+    if not guard.active:
         return env
     if env is None:
         variables.check()
@@ -72,32 +58,32 @@ def _inherited(env: Any) -> Any:
     return kept(env)
 
 
-def _complete(env: Any) -> bool:
-    if not env.get(_PYTHONPATH, "").startswith(state.BOOTSTRAP):
+def _complete(env: "Any") -> bool:
+    if not env.get(_PYTHONPATH, "").startswith(guard.BOOTSTRAP):
         return False
-    return all(env.get(name) is not None for name in state.channel)
+    return all(env.get(name) is not None for name in guard.channel)
 
 
-def kept(env: Any) -> Any:
+def kept(env: "Any") -> "Any":
     """The environment for a child with the pins as they are, and with the channel.
 
     A pin with another value is refused as an assignment is. One that is left out is put back, but where pins raise
     (exec): a test that takes the variable away from its child must not get the operator's database.
     """
-    if not state.active or not hasattr(env, "items"):
+    if not guard.active or not hasattr(env, "items"):
         return env
     env = dict(env)
-    names = {state.fold(os.fsdecode(name)): name for name in env}
-    if state.mode != "allow":
-        for name, pinned in state.pins.items():
+    names = {guard.fold(os.fsdecode(name)): name for name in env}
+    if guard.mode != "allow":
+        for name, pinned in guard.pins.items():
             _keep(env, name, names.get(name), pinned)
     _carry(env, names)
     return env
 
 
-def _keep(env: Any, name: str, written: Any, pinned: str) -> None:
+def _keep(env: "Any", name: str, written: "Any", pinned: str) -> None:
     if written is None:
-        if state.mode == "block" and pinned:
+        if guard.mode == "block" and pinned:
             _restored(name)
             env[name] = pinned
         return
@@ -116,23 +102,23 @@ def _restored(name: str) -> None:
     record.write(dict(event, outcome="restored", value="", source=""))
 
 
-def _carry(env: Any, names: "dict[str, Any]") -> None:
+def _carry(env: "Any", names: "dict[str, Any]") -> None:
     """Add what the child's guard needs; where this launch has no verdict (exec), a child is left as it is given."""
-    if state.mode == "error" and not state.folders:
+    if guard.mode == "error" and not guard.folders:
         return
-    for name, value in state.channel.items():
-        if state.fold(name) not in names:
+    for name, value in guard.channel.items():
+        if guard.fold(name) not in names:
             env[name] = value
     written = names.get(_PYTHONPATH, _PYTHONPATH)
     path = os.fsdecode(env.get(written, ""))
-    if not path.startswith(state.BOOTSTRAP):
-        text = state.BOOTSTRAP + (os.pathsep + path if path else "")
+    if not path.startswith(guard.BOOTSTRAP):
+        text = guard.BOOTSTRAP + (os.pathsep + path if path else "")
         env[written] = os.fsencode(text) if isinstance(env.get(written), bytes) else text
 
 
-def note(pid: int, words: Any) -> None:
+def note(pid: int, words: "Any") -> None:
     """Record that a program was started, and why no guard will be in it where its own options say so."""
-    if not state.folders:
+    if not guard.folders:
         return
     try:
         listed = [os.fsdecode(word) for word in words] if isinstance(words, (list, tuple)) else [os.fsdecode(words)]

@@ -1,9 +1,13 @@
 """Which databases this process opens, and on which line it does so first."""
 
 import os
-from typing import Any
 
-from _autopack_run_guard import children, record, state
+import _autopack_run_guard as guard
+from _autopack_run_guard import record
+
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _FACTORY_POSITION = 5  # of `factory` among the arguments of sqlite3.connect
 _seen = set()  # type: set[object]
@@ -11,7 +15,7 @@ _waiting = {}  # type: dict[str, str]
 """The lines that called aiosqlite.connect, by path: the thread that opens the file for them has no frame of theirs."""
 
 
-def watch_sqlite(module: Any) -> None:
+def watch_sqlite(module: "Any") -> None:
     """Wrap `connect` and `Connection` of the sqlite3 module, wherever they stand."""
     import _sqlite3
 
@@ -22,9 +26,9 @@ def watch_sqlite(module: Any) -> None:
     _sqlite3.connect, _sqlite3.Connection = module.connect, module.Connection  # type: ignore[misc]
 
 
-def _recording(real: Any) -> Any:
+def _recording(real: "Any") -> "Any":
     class Connection(real):  # type: ignore[misc]
-        def __init__(self, database: Any, *words: Any, **named: Any) -> None:
+        def __init__(self, database: "Any", *words: "Any", **named: "Any") -> None:
             opened = sqlite_place(database, named.get("uri", len(words) > 6 and words[6]))
             new = opened and not os.path.exists(opened)
             real.__init__(self, database, *words, **named)
@@ -38,11 +42,11 @@ def _recording(real: Any) -> Any:
 class _Connector:
     """Its bound method stands for sqlite3.connect: like a built-in, and unlike a function, it binds to no class."""
 
-    def __init__(self, real: Any, connection: Any) -> None:
+    def __init__(self, real: "Any", connection: "Any") -> None:
         self.real, self.connection = real, connection
-        children.like(_Connector.connect, real)
+        guard.like(_Connector.connect, real)
 
-    def connect(self, *words: Any, **named: Any) -> Any:
+    def connect(self, *words: "Any", **named: "Any") -> "Any":
         if len(words) <= _FACTORY_POSITION and "factory" not in named:
             return self.real(*words, factory=self.connection, **named)
         factory = named["factory"] if "factory" in named else words[_FACTORY_POSITION]
@@ -58,9 +62,9 @@ class _Connector:
         return result
 
 
-def sqlite_place(database: Any, uri: Any) -> str:
+def sqlite_place(database: "Any", uri: "Any") -> str:
     """The absolute path about to be opened where it is a new one here, else ""; raises where it is to be blocked."""
-    if not state.active:
+    if not guard.active:
         return ""
     key = database
     try:
@@ -74,13 +78,13 @@ def sqlite_place(database: Any, uri: Any) -> str:
     except (TypeError, ValueError, OSError):
         return ""
     place = _path(text, uri)
-    if place and state.block_databases:
+    if place and guard.block_databases:
         _refuse_other(place)
     _seen.add(key)
     return place
 
 
-def _path(text: str, uri: Any) -> str:
+def _path(text: str, uri: "Any") -> str:
     if uri and text.startswith("file:"):
         from urllib.parse import unquote
 
@@ -90,7 +94,7 @@ def _path(text: str, uri: Any) -> str:
         text = unquote(text.partition("#")[0])
         if text.startswith("//"):
             text = "/" + text[2:].partition("/")[2]
-        if state.WINDOWS and text[:1] == "/" and text[2:3] == ":":
+        if guard.WINDOWS and text[:1] == "/" and text[2:3] == ":":
             text = text[1:]
     if text in ("", ":memory:"):
         return ":memory:"
@@ -114,30 +118,30 @@ def record_file(place: str, new: object = False) -> None:
     record.write(dict(event, new=bool(new) and place != ":memory:", blocked=False))
 
 
-def watch_aiosqlite(module: Any) -> None:
+def watch_aiosqlite(module: "Any") -> None:
     """Remember who calls aiosqlite.connect."""
     real = module.connect
 
-    def connect(database: Any, *words: Any, **named: Any) -> Any:
+    def connect(database: "Any", *words: "Any", **named: "Any") -> "Any":
         from _autopack_run_guard import places
 
         if isinstance(database, (str, bytes, os.PathLike)):
             _waiting[_path(os.fsdecode(database), named.get("uri"))] = places.own_place()
         return real(database, *words, **named)
 
-    module.connect = children.like(connect, real)
+    module.connect = guard.like(connect, real)
 
 
-def watch_servers(module: Any) -> None:
+def watch_servers(module: "Any") -> None:
     """Listen to every engine of SQLAlchemy before it connects to a server."""
 
-    def connecting(dialect: Any, _record: Any, words: Any, named: Any) -> None:
-        if not state.active or dialect.name == "sqlite":
+    def connecting(dialect: "Any", _record: "Any", words: "Any", named: "Any") -> None:
+        if not guard.active or dialect.name == "sqlite":
             return
         place = server_place(dialect.name, words, named)
         if place in _seen:
             return
-        if state.block_databases:
+        if guard.block_databases:
             _refuse_other(place)
         _seen.add(place)
         from _autopack_run_guard import places, variables
@@ -149,21 +153,20 @@ def watch_servers(module: Any) -> None:
     module.event.listen(module.engine.Engine, "do_connect", connecting)
 
 
-def server_place(dialect: str, words: Any, named: Any) -> str:
+def server_place(dialect: str, words: "Any", named: "Any") -> str:
     """The server and the database of connect()'s arguments, and nothing else of them."""
-    parts = dict(
-        word.split("=", 1) for word in (words[0].split() if words and isinstance(words[0], str) else ()) if "=" in word
-    )
+    parts = {}  # type: dict[str, object]
+    text = words[0] if words and isinstance(words[0], str) else ""
+    for word in text.split():  # a libpq string: `host=h dbname=d`
+        name, _, value = word.partition("=")
+        parts[name] = value
     parts.update((name, value) for name, value in named.items() if isinstance(value, (str, int)))
 
     def first(*names: str) -> str:
         return str(next((parts[name] for name in names if parts.get(name)), ""))
 
-    port = first("port")
-    host, database = (
-        first("host", "hostaddr", "server", "unix_socket"),
-        first("dbname", "database", "db", "service_name"),
-    )
+    host, port = first("host", "hostaddr", "server", "unix_socket"), first("port")
+    database = first("dbname", "database", "db", "service_name")
     return f"{dialect}://{host}{port and ':' + port}/{database}"
 
 

@@ -1,30 +1,34 @@
 """python-dotenv: what a `.env` file says of a pin does not count, in whatever form the program asks for it."""
 
 import os
-from typing import Any
 
-from _autopack_run_guard import attempts, children, state
+import _autopack_run_guard as guard
+from _autopack_run_guard import attempts
+
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 
-def watch(module: Any) -> None:
+def watch(module: "Any") -> None:
     """Wrap DotEnv.dict, through which load_dotenv, dotenv_values, get_key and `dotenv run` read a file."""
     real = module.DotEnv.dict
-    if state.mode == "allow" or hasattr(real, "__wrapped__"):
+    if guard.mode == "allow" or hasattr(real, "__wrapped__"):
         return
 
-    def read(self: Any) -> Any:
+    def read(self: "Any") -> "Any":
         values = real(self)
-        if state.active:
+        if guard.active:
             for name in list(values):
                 _keep(self, values, name)
         return values
 
-    module.DotEnv.dict = children.like(read, real)
+    module.DotEnv.dict = guard.like(read, real)
 
 
-def _keep(reader: Any, values: Any, name: str) -> None:
-    folded = state.fold(name)
-    pinned, value = state.pins.get(folded), values[name]
+def _keep(reader: "Any", values: "Any", name: str) -> None:
+    folded = guard.fold(name)
+    pinned, value = guard.pins.get(folded), values[name]
     if pinned is None or value == pinned or value is None:
         return
     # Without override the environment wins by itself. In a cleared environment there is nothing to win against, and

@@ -2,9 +2,12 @@
 
 import os
 import sys
-from types import FrameType
 
-from _autopack_run_guard import state
+import _autopack_run_guard as guard
+
+TYPE_CHECKING = False  # types would be loaded for nothing
+if TYPE_CHECKING:
+    from types import FrameType
 
 _LIBRARY = os.path.dirname(os.__file__)
 _PACKAGES = ("site-packages", "dist-packages")
@@ -36,7 +39,7 @@ def _frames(frame: "FrameType | None") -> "list[tuple[str, int]]":
     found = []
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(state.BOOTSTRAP):
+        if not file.startswith(guard.BOOTSTRAP):
             found.append((file, frame.f_lineno))
         frame = frame.f_back
     return found

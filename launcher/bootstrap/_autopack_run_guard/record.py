@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from _autopack_run_guard import state
+import _autopack_run_guard as guard
 
 FAILED = 70  # sysexits.h, EX_SOFTWARE: the code of a process that a fail_closed guard ends
 LIMIT = 2000
@@ -38,7 +38,7 @@ def begin(how: str) -> None:
 def forked() -> None:
     """After a fork, in the child."""
     _captured.clear()
-    if state.active:
+    if guard.active:
         begin("fork")
 
 
@@ -64,17 +64,17 @@ def _program() -> str:
 def write(event: "dict[str, object]") -> None:
     """Append the event to this process's record: one Python literal a line."""
     global _count  # noqa: PLW0603
-    if not state.folders or _count > LIMIT:
+    if not guard.folders or _count > LIMIT:
         return
     _count += 1
     if _count > LIMIT:
         event = {"event": "error", "text": f"more than {LIMIT} records; the rest is not recorded"}
     data = (ascii(dict(event, pid=_getpid())) + "\n").encode("ascii")
-    for folder in list(state.folders):
+    for folder in list(guard.folders):
         try:
             _append(os.path.join(folder, _name), data)
         except OSError as error:
-            state.folders.remove(folder)
+            guard.folders.remove(folder)
             if os.path.isdir(folder):  # else the run is over and its folder has been cleared away
                 failed("cannot write its record in " + folder, error)
 
@@ -91,8 +91,10 @@ def _append(path: str, data: bytes) -> None:
 def failed(what: str, error: Exception) -> None:
     """The guard itself failed: tell it; end the process where the task wants that."""
     said = getattr(error, "strerror", None) or type(error).__name__
-    tell("the guard " + what + " (" + str(said) + "): what this process opens is not proven")
-    if state.fail_closed:
+    text = f"the guard {what} ({said}): what this process opens is not proven"
+    write({"event": "error", "text": text})  # where that is what fails, its folder is not among them any more
+    tell(text)
+    if guard.fail_closed:
         tell("fail_closed: this process is ended")
         os._exit(FAILED)
 

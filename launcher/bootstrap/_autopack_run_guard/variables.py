@@ -2,19 +2,23 @@
 
 import os
 import sys
-from typing import Any
 
-from _autopack_run_guard import state
+import _autopack_run_guard as guard
 
-_environ: Any = os.environ  # its insides are used, which typeshed does not show
-_Environ: Any = type(os.environ)
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+_environ: "Any" = os.environ  # its insides are used, which typeshed does not show
+_Environ: "Any" = type(os.environ)
 _set, _delete = _Environ.__setitem__, _Environ.__delitem__
 _putenv, _unsetenv = os.putenv, os.unsetenv
+
 _watched = set()  # type: set[object]
 
 
 def _is_pin(key: object) -> bool:
-    return (key.upper() if isinstance(key, str) else key) in _watched if state.WINDOWS else key in _watched
+    return (key.upper() if isinstance(key, str) else key) in _watched if guard.WINDOWS else key in _watched
 
 
 def restore() -> None:
@@ -23,9 +27,9 @@ def restore() -> None:
     Where pins raise (exec), a changed one ends the process instead: whoever set it wanted another database, and must
     not get the operator's. A removed one stays removed there.
     """
-    for name, pinned in state.pins.items():
+    for name, pinned in guard.pins.items():
         value = os.environ.get(name)
-        if value is None and (state.mode == "error" or pinned == ""):
+        if value is None and (guard.mode == "error" or pinned == ""):
             continue
         if value != pinned:
             from _autopack_run_guard import attempts
@@ -36,20 +40,20 @@ def restore() -> None:
 
 def keep() -> None:
     """Guard the pins from here on."""
-    for name in state.pins:
-        _watched.update((name,) if state.WINDOWS else (name, os.fsencode(name)))
+    for name in guard.pins:
+        _watched.update((name,) if guard.WINDOWS else (name, os.fsencode(name)))
     _Environ.__setitem__, _Environ.__delitem__ = _guarded_set, _guarded_delete
     _Environ.popitem, _Environ.clear = _popitem, _clear
     os.putenv, os.unsetenv = _guarded_putenv, _guarded_unsetenv
 
 
-def _refused(key: Any, value: Any, how: str) -> bool:
+def _refused(key: "Any", value: "Any", how: str) -> bool:
     """Whether it must not happen; told, or raised, then."""
-    if not state.active:
+    if not guard.active:
         return False
-    name = state.fold(os.fsdecode(key))
+    name = guard.fold(os.fsdecode(key))
     text = None if value is None else os.fsdecode(value)
-    if text == state.pins[name] or (text is None and state.pins[name] == ""):
+    if text == guard.pins[name] or (text is None and guard.pins[name] == ""):
         return text is None
     from _autopack_run_guard import attempts
 
@@ -57,34 +61,34 @@ def _refused(key: Any, value: Any, how: str) -> bool:
     return True
 
 
-def _guarded_set(self: Any, key: Any, value: Any) -> None:
+def _guarded_set(self: "Any", key: "Any", value: "Any") -> None:
     if _is_pin(key) and isinstance(value, (str, bytes)) and _refused(key, value, "os.environ[...] ="):
         return
     _set(self, key, value)
 
 
-def _guarded_delete(self: Any, key: Any) -> None:
+def _guarded_delete(self: "Any", key: "Any") -> None:
     if _is_pin(key) and key in self and _refused(key, None, "removed from os.environ"):
         return
     _delete(self, key)
 
 
-def _guarded_putenv(name: Any, value: Any) -> None:
+def _guarded_putenv(name: "Any", value: "Any") -> None:
     if _is_pin(name) and isinstance(value, (str, bytes)) and _refused(name, value, "os.putenv"):
         return
     _putenv(name, value)
 
 
-def _guarded_unsetenv(name: Any) -> None:
+def _guarded_unsetenv(name: "Any") -> None:
     if _is_pin(name) and _refused(name, None, "os.unsetenv"):
         return
     _unsetenv(name)
 
 
-def _popitem(self: Any) -> Any:
+def _popitem(self: "Any") -> "Any":
     """Remove and return a variable that is no pin: a loop that pops until nothing is left must end."""
     for key in self:
-        if not (state.active and _is_pin(key)):
+        if not (guard.active and _is_pin(key)):
             value = self[key]
             del self[key]
             return key, value
@@ -94,27 +98,27 @@ def _popitem(self: Any) -> Any:
     raise KeyError("popitem(): the environment is empty")
 
 
-def _clear(self: Any) -> None:
+def _clear(self: "Any") -> None:
     """Remove all variables but the pins.
 
     unittest.mock clears and fills again at the end of every patch.dict(os.environ). At its beginning, with clear=True,
     a test wants no variables at all; where pins raise (exec) it gets that: without DATABASE_URL it cannot reach the
     operator's database by it.
     """
-    scene = _mocking() if state.active else ""
-    if state.active and scene != "end":
+    scene = _mocking() if guard.active else ""
+    if guard.active and scene != "end":
         _tell_cleared("os.environ.clear()", soft=bool(scene))
     for key in list(self):
-        if scene and state.mode == "error":
+        if scene and guard.mode == "error":
             _delete(self, key)
-        elif not (state.active and _is_pin(key)):
+        elif not (guard.active and _is_pin(key)):
             del self[key]
 
 
 def _tell_cleared(how: str, soft: bool = False) -> None:
     from _autopack_run_guard import attempts
 
-    for name, value in state.pins.items():
+    for name, value in guard.pins.items():
         if value and name in os.environ:
             attempts.refused(name, None, how, soft=soft)
 
@@ -140,13 +144,13 @@ def check() -> None:
 
     Such ways are os.environ._data and another object in the place of os.environ.
     """
-    if not state.active or state.mode == "allow":
+    if not guard.active or guard.mode == "allow":
         return
-    for name, pinned in state.pins.items():
+    for name, pinned in guard.pins.items():
         value = os.environ.get(name)
         if value is not None and value != pinned:
             from _autopack_run_guard import attempts
 
             attempts.refused(name, value, "around os.environ", soft=True)
-            if state.mode == "block":
+            if guard.mode == "block":
                 os.environ[name] = pinned

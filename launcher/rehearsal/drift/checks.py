@@ -22,6 +22,7 @@ def all_in_the_pinned(scene: Scene, drained: Outcome) -> str:
 
 
 def nothing_in_the_pinned(scene: Scene) -> None:
+    """The damage is there: another file, and no event where it belongs."""
     scene.look()
     scene.must(scene.pinned().events == 0, f"no damage: {scene.pinned().events} events are in {PINNED}")
     scene.must(scene.has_other(), f"no damage: there is no {OTHER}")

@@ -8,6 +8,7 @@ from launcher.rehearsal.drift.scene import OTHER, PINNED, URL, Scene
 
 
 def bound_without(scene: Scene) -> str:
+    """Play a drain whose events go to the default, since `.env` is read after the import; return the verdict."""
     scene.write(".env", f"DATABASE_URL={URL}")
     scene.must(scene.python("seed.py").code == 0, "seed.py failed")
     scene.must(scene.python("drain.py").code == 0, "drain.py failed")
@@ -18,6 +19,7 @@ def bound_without(scene: Scene) -> str:
 
 
 def bound_with(scene: Scene) -> str:
+    """Play the same drain, well now, and a report with the name built in, which is drift; return the verdict."""
     scene.write(".env", f"DATABASE_URL={URL}")
     well = all_in_the_pinned(scene, seed_and_drain(scene))
     scene.must(not scene.has_other(), f"there is an {OTHER}")
@@ -26,6 +28,7 @@ def bound_with(scene: Scene) -> str:
 
 
 def partial_without(scene: Scene) -> str:
+    """Play a component that makes half of the tables, and the drain that dies of it; return the verdict."""
     scene.export("DATABASE_URL", URL)
     scene.must(scene.python("collector.py").code == 0, "collector.py failed")
     drained = scene.python("drain.py")
@@ -37,6 +40,7 @@ def partial_without(scene: Scene) -> str:
 
 
 def partial_with(scene: Scene) -> str:
+    """Play both again: each is refused by the names of the missing tables; return the verdict."""
     made = scene.run("seed collector")
     drained = scene.run("telemetry drain")
     scene.look()

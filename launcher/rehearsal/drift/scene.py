@@ -1,20 +1,16 @@
 """One half of a play: a folder with a client's programs, the commands played in it, and what came of them."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import as_file, files
 from typing import NamedTuple
 
-from launcher.discovery import FILE_NAME
 from launcher.output import tell
 from launcher.rehearsal.drift.contents import Contents, contents, databases
-from launcher.template import render
+from launcher.rehearsal.drift.props import copy_programs, environment, write_profile_file
 
 PINNED = "autopack_telemetry_seed.db"
 OTHER = "autopack.db"
@@ -22,8 +18,6 @@ URL = f"sqlite:///{PINNED}"
 SECONDS = 120  # for one command; a launcher that hangs is a failed play, too
 TIMED_OUT = 124  # as timeout(1) has it
 
-# What a shell or an outer launch has set must play no part.
-_LEFT_OUT = ("DATABASE_URL", "DATABASE_URL_FILE", "AUTOPACK_API_URL", "PYTHONSAFEPATH", "PYTHON_DOTENV_DISABLED")
 # A banner is the same each time; what follows of it is about the run.
 _BANNER = re.compile(r"autopack-run: \w+ \w+$|  (file|database|stamp|pinned|python) {2,}")
 
@@ -45,10 +39,10 @@ class Scene:
         self.wrong: list[str] = []
         # The entry point by its path: this very launcher, whatever else is on PATH or in the folder.
         self.launcher = [sys.executable, os.path.abspath(autopack_run.__file__)]
-        self.env = _environment(launcher)
-        _copy_programs(cause, self.folder)
+        self.env = environment(launcher)
+        copy_programs(cause, self.folder)
         if launcher:
-            _write_profile_file(cause, self.folder)
+            write_profile_file(cause, self.folder)
 
     def write(self, name: str, text: str) -> None:
         """Put a text file into the folder, and show it as a person would make it."""
@@ -150,29 +144,3 @@ def _run(words: Sequence[str], folder: str, env: Mapping[str, str]) -> Outcome:
             code = TIMED_OUT
         output.seek(0)
         return Outcome(code, output.read().decode("utf-8", "replace"))
-
-
-def _environment(launcher: bool) -> dict[str, str]:
-    """This shell's variables but for those that would decide the play; the profile file drops PYTHONPATH by itself."""
-    gone = _LEFT_OUT if launcher else (*_LEFT_OUT, "PYTHONPATH")
-    kept = {
-        name: text
-        for name, text in os.environ.items()
-        if name.upper() not in gone and not name.upper().startswith("AUTOPACK_RUN_")
-    }
-    return {**kept, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
-
-
-def _copy_programs(cause: str, folder: str) -> None:
-    with as_file(files("launcher.rehearsal") / "causes") as causes:
-        for name in ("common", cause.replace("-", "_")):
-            shutil.copytree(causes / name, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    # python-dotenv looks in the folders above as well; here its search ends.
-    with open(os.path.join(folder, ".env"), "w", encoding="utf-8") as file:
-        file.write("# nothing is set here\n")
-
-
-def _write_profile_file(cause: str, folder: str) -> None:
-    python = json.dumps(sys.executable.replace("{", "{{").replace("}", "}}"), ensure_ascii=False)
-    with open(os.path.join(folder, FILE_NAME), "w", encoding="utf-8", newline="\n") as file:
-        file.write(render("drift.toml.j2", cause=cause, python=python))

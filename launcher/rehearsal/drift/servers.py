@@ -10,6 +10,7 @@ from launcher.rehearsal.drift.scene import OTHER, PINNED, URL, Scene
 
 
 def health_without(scene: Scene) -> str:
+    """Play a server that praises one database and works on another; return the verdict."""
     from launcher.rehearsal.probe import Server
 
     port = free_port()
@@ -30,6 +31,7 @@ def health_without(scene: Scene) -> str:
 
 
 def health_with(scene: Scene) -> str:
+    """Play a drain with that server: it is found out and stopped before the drain; return the verdict."""
     drained = seed_and_drain(scene)
     scene.look()
     pinned = scene.pinned()

@@ -9,6 +9,7 @@ from launcher.rehearsal.drift.shells import BY_EXEC, LAUNCHER, PYTHON, USE_EXEC,
 
 
 def shells_without(scene: Scene) -> str:
+    """Play the wrong syntax in each shell: the seed goes to the default, silently; return the verdict."""
     told = []
     for name, shell in known(URL).items():
         if shell is None:
@@ -26,6 +27,7 @@ def shells_without(scene: Scene) -> str:
 
 
 def shells_with(scene: Scene) -> str:
+    """Play what `env` writes in each shell, and `exec` where it refuses; return the verdict."""
     told = []
     for name, shell in known(URL).items():
         if shell is None:

@@ -10,8 +10,9 @@ from launcher.rehearsal.drift.scene import OTHER, PINNED, URL, Scene, source
 
 
 def override_without(scene: Scene) -> str:
+    """Play a drain whose script overrides the operator's choice; return the verdict."""
     tell("  The developer's own database, from last week:")
-    scene.env["DATABASE_URL"] = f"sqlite:///{OTHER}"
+    scene.export("DATABASE_URL", f"sqlite:///{OTHER}")
     scene.must(scene.python("seed.py").code == 0, "seed.py failed")
     tell("  The operator's, today:")
     scene.export("DATABASE_URL", URL)
@@ -24,6 +25,7 @@ def override_without(scene: Scene) -> str:
 
 
 def override_with(scene: Scene) -> str:
+    """Play the same drain: the pin is kept, and the line told; return the verdict."""
     drained = seed_and_drain(scene)
     well = all_in_the_pinned(scene, drained)
     place = scene.place(drained.text, "kept")
@@ -34,6 +36,7 @@ def override_with(scene: Scene) -> str:
 
 
 def file_without(scene: Scene) -> str:
+    """Play a drain that follows a left DATABASE_URL_FILE; return the verdict."""
     _leave_the_file(scene)
     scene.export("DATABASE_URL", URL)
     scene.must(scene.python("seed.py").code == 0, "seed.py failed")
@@ -44,6 +47,7 @@ def file_without(scene: Scene) -> str:
 
 
 def file_with(scene: Scene) -> str:
+    """Play it with the file closed, and with the file as the shell's own word; return the verdict."""
     _leave_the_file(scene)
     well = all_in_the_pinned(scene, seed_and_drain(scene))
     tell("\n  Set in the shell, it is the operator's own word, and contradicts the profile:")

@@ -2,9 +2,13 @@
 
 import os
 import sys
-from typing import Any
 
-from _autopack_run_guard import attempts, databases, state
+import _autopack_run_guard as guard
+from _autopack_run_guard import attempts, databases
+
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _SETTERS = (
     "setenv",
@@ -22,27 +26,27 @@ def listen() -> None:
     sys.addaudithook(_heard)
 
 
-def _heard(event: str, words: Any) -> None:
+def _heard(event: str, words: "Any") -> None:
     act = _ACTS.get(event)
-    if act is not None and state.active:
+    if act is not None and guard.active:
         act(words)
 
 
-def _connects(words: Any) -> None:
+def _connects(words: "Any") -> None:
     place = databases.sqlite_place(words[0], True)
     if place:
         databases.record_file(place)
 
 
-def _changes(words: Any) -> None:
-    name = state.fold(os.fsdecode(words[0]))
+def _changes(words: "Any") -> None:
+    name = guard.fold(os.fsdecode(words[0]))
     value = os.fsdecode(words[1]) if len(words) > 1 else None
-    if state.mode != "allow" and name in state.pins and value != state.pins[name] and (value or state.pins[name]):
+    if guard.mode != "allow" and name in guard.pins and value != guard.pins[name] and (value or guard.pins[name]):
         attempts.refused(name, value, "posix.putenv")
         raise attempts.PinnedVariableError(f"{name} is pinned by autopack-run")
 
 
-def _looks_up(words: Any) -> None:
+def _looks_up(words: "Any") -> None:
     if words[1] in _SETTERS:
         attempts.suspicious("ctypes looked up " + str(words[1]))
 
