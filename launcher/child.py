@@ -68,6 +68,10 @@ def start(command: Command, output: str) -> Running:
     keys do not reach it: stopping it is the caller's. Raises LauncherError where it cannot be started.
     """
     output = os.path.abspath(output)
+    try:
+        open(output, "ab").close()
+    except OSError as error:  # told here, as the child's own failure would look like the program's
+        raise _not_executable(f"cannot write its output to {output}: {error.strerror}") from None
     _flush()
     with _told_of_encoding(command):
         if sys.platform == "win32":

@@ -91,7 +91,8 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
     found: dict[str, Used] = {}
     for each in observed:
         records = each.records()
-        names = {process.pid: process.program for process in records.processes if process.program}
+        names = {process.pid: f"python {process.program}" for process in records.processes if process.program}
+        names |= {pid: process.name for pid, process in each.watch.processes.items()}
         for opening in records.openings:
             _add(found, _from_record(opening, pinned, names.get(opening.pid, each.label)))
         for file in each.watch.files.values():

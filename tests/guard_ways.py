@@ -1,8 +1,8 @@
 """The ways to change or bypass a pin: small real programs, and what becomes of each under the guard.
 
 Every program gets a row written (`write`, in rows.py) to the database that it believes is meant, so that the two files
-tell the truth. The line that makes the attempt ends with `# <-`. `@OTHER@` is the other database's URL, `@FILE@` its
-path, `@SQLITE@` the path of the pinned one.
+tell the truth. The line that makes the attempt ends with `# <-`. `@OTHER@` is the other database's URL, `@FILE@` its path.
+
 """
 
 import sys
@@ -73,13 +73,13 @@ PRELUDE = "import asyncio, multiprocessing, os, sqlite3, subprocess, sys, thread
 ENV = {".env": "DATABASE_URL=@OTHER@\n"}
 
 
-def _dotenv(title: str, code: str, task: str = BLOCKED, exec: str = BLOCKED, **more: object) -> Way:
+def _dotenv(title: str, code: str, task: str = BLOCKED, under_exec: str = BLOCKED, **more: object) -> Way:
     files = ENV | dict(more.pop("files", {}))  # type: ignore[call-overload]
-    return Way(title, code, task, exec, dotenv=True, files=files, **more)  # type: ignore[arg-type]
+    return Way(title, code, task, under_exec, dotenv=True, files=files, **more)  # type: ignore[arg-type]
 
 
-def _library(title: str, code: str, task: str, exec: str, needs: tuple[str, ...], **more: object) -> Way:
-    return Way(title, code, task, exec, needs=needs, files=ENV, **more)  # type: ignore[arg-type]
+def _library(title: str, code: str, task: str, under_exec: str, needs: tuple[str, ...], **more: object) -> Way:
+    return Way(title, code, task, under_exec, needs=needs, files=ENV, **more)  # type: ignore[arg-type]
 
 
 def _assign(title: str, code: str, **more: object) -> Way:

@@ -113,6 +113,7 @@ def test_a_test_that_changes_the_variable_is_told_what_to_do(project: Path, text
     assert rows(project) == 3
 
 
+@pytest.mark.posix  # the lab has no time for what is the same there
 @pytest.mark.parametrize("text", [SETENV, DELENV, PATCHED], ids=["setenv", "delenv", "patch.dict"])
 def test_pins_allow_lets_it(project: Path, text: str) -> None:
     (project / "test_app.py").write_text(text)
@@ -122,6 +123,7 @@ def test_pins_allow_lets_it(project: Path, text: str) -> None:
     assert rows(project) == 3
 
 
+@pytest.mark.posix
 def test_a_cleared_environment_does_not_lead_to_the_operators_database(project: Path) -> None:
     (project / "test_app.py").write_text(CLEARED)
     done = under_exec(project)
@@ -139,6 +141,7 @@ def test_a_conftest_that_reads_a_dotenv_file_is_told_although_pytest_captures(pr
     assert re.search(r"autopack-run: kept DATABASE_URL: .*conftest\.py:3\b", done.stderr), done.stderr
 
 
+@pytest.mark.posix
 def test_a_dotenv_file_read_inside_a_test_is_told_although_pytest_captures(project: Path) -> None:
     text = CONFTEST.strip().replace("\n", "\ndef test_it():\n    ")
     (project / "test_app.py").write_text(text)

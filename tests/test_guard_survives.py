@@ -374,7 +374,8 @@ READ_ONLY = """
 import os, subprocess
 subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", os.environ["AUTOPACK_RUN_RUN"]], check=True)
 """
-FILL = """
+FILL = (
+    """
 import os
 with open(os.path.join(os.environ["HERE"], "filler"), "wb", 0) as file:
     try:
@@ -383,6 +384,8 @@ with open(os.path.join(os.environ["HERE"], "filler"), "wb", 0) as file:
     except OSError:
         pass
 """
+    + "os.environ['DATABASE_URL'] = 'sqlite:///other.db'\n" * 60
+)  # more records than the last block has room for
 
 
 @pytest.mark.posix

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running import clean_env, last_line, run
+from running import LAUNCHER, clean_env, last_line, run
 
 import autopack_run
 
@@ -89,6 +90,26 @@ def test_words(words: list[str], code: int, named: tuple[str, ...], tmp_path: Pa
     assert result.returncode == code, result.stderr
     assert all(name in result.stdout + result.stderr for name in named)
     assert os.listdir(tmp_path) == ["mine"]
+
+
+@pytest.mark.posix
+def test_an_interrupted_play_leaves_no_server_behind(tmp_path: Path) -> None:
+    import psutil
+
+    home = tmp_path / "new"
+    words = [*LAUNCHER, "rehearse", "--drift", "health-check", "--in", str(home)]
+    rehearsal = subprocess.Popen(
+        words, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert rehearsal.stdout is not None
+    with rehearsal.stdout as lines:
+        assert any("python serve.py" in line for line in lines)
+        assert "GET /health" in next(lines)  # the server is up, and the drain is under way
+        rehearsal.send_signal(signal.SIGINT)
+        lines.read()
+    assert rehearsal.wait(30) == 130
+    cwds = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
+    assert not [cwd for cwd in cwds if cwd.startswith(str(home))]
 
 
 def test_a_launcher_without_its_guard_fails_the_play(tmp_path: Path) -> None:

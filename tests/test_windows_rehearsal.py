@@ -49,3 +49,12 @@ def test_ctrl_c_ends_the_child_once_with_130(windows: Windows, played: Path, wor
     assert console.exitstatus == 130
     again = windows.run(["autopack-run", "telemetry", "check"], played)
     assert again.returncode == 0, again.stderr
+
+
+def test_drift_is_played_and_caught(windows: Windows, tmp_path: Path) -> None:
+    """One cause through the .exe; all of them run where the suite runs under Windows Python."""
+    played = windows.run(["autopack-run", "rehearse", "--drift", "health-check", "--in", tmp_path / "new"], tmp_path)
+    assert played.returncode == 0, played.stdout + played.stderr
+    verdict = played.stdout.rstrip().splitlines()[-1]
+    assert verdict.startswith("health-check: caught: without: ")
+    assert "with: exit 65, " in verdict

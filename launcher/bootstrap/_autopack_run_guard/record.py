@@ -38,8 +38,7 @@ def begin(how: str) -> None:
 def forked() -> None:
     """After a fork, in the child."""
     _captured.clear()
-    if guard.active:
-        begin("fork")
+    begin("fork")
 
 
 def _program() -> str:

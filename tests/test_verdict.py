@@ -1,0 +1,288 @@
+"""The verdict of a run: what counts as drift, what is told, and what stays."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from running import last_line
+from runs import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+GOOD = "from client import work\nwork()\n"
+OTHER = "import sqlite3\ndatabase = sqlite3.connect('other.db')\n"
+
+
+def test_a_run_on_its_database_alone(project: Project) -> None:
+    project.task("drain", GOOD)
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert f"{project.folder / 'client.py'}:5" in done.stderr
+    report = project.report()
+    assert (report["verdict"], report["exit_code"], report["child_exit_code"]) == ("proven", 0, 0)
+    assert [used["where"] for used in report["databases"]] == [f"{project.folder / 'client.py'}:5"]
+    assert report["drift"] == report["not_proven"] == report["overrides"] == report["unguarded"] == []
+
+
+# What the program does after its own work, and whether that is drift. {other} has all our tables, {small} one of
+# them, {cache} none; they are there before. The rest is made by the program.
+CASES = {
+    "another with our tables": ("sqlite3.connect('other.db').execute('select 1')", True),
+    "another with one of them": ("sqlite3.connect('small.db')", True),
+    "another without any": ("sqlite3.connect('cache.db')", False),
+    "another outside with our tables": ("sqlite3.connect(outside + '/other.db')", True),
+    "another outside without any": ("sqlite3.connect(outside + '/cache.db')", False),
+    "a new empty one": ("sqlite3.connect('new.db')", True),
+    "a new empty one outside": ("sqlite3.connect(outside + '/new.db')", True),
+    "a new one with other tables": ("c = sqlite3.connect('new.db'); c.execute('create table t (a)'); c.close()", True),
+    "a new one outside with other tables": ("c = sqlite3.connect(outside + '/n.db'); c.execute('create table t (a)')", False),
+    "a tool's own": ("c = sqlite3.connect('.coverage'); c.execute('create table t (a)')", False),
+    "a tool's own with our tables": ("c = sqlite3.connect('.coverage'); c.execute('create table runs (a)')", True),
+    "a private one": ("c = sqlite3.connect(':memory:'); c.execute('create table runs (a)')", False),
+    "the pinned one by another name": ("os.symlink('main.db', 'link.db'); sqlite3.connect('link.db')", False),
+    "the pinned one by a URI": ("sqlite3.connect('file:main.db?mode=ro', uri=True).execute('select 1')", False),
+    "attached": ("c = sqlite3.connect('main.db'); c.execute(\"attach 'a.db' as a\"); c.execute('create table a.runs (x)')", True),
+    "one that is gone again": ("c = sqlite3.connect('gone.db'); c.close(); os.unlink('gone.db')", False),
+    "no name like a database": ("c = sqlite3.connect('plain'); c.execute('create table phases (x)'); c.close()", True),
+    "a forked child": ("pid = os.fork()\nif not pid:\n    sqlite3.connect('other.db')\n    os._exit(0)\nos.waitpid(pid, 0)", True),
+}
+POSIX = ("the pinned one by another name", "a forked child")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_drift(project: Project, tmp_path_factory: pytest.TempPathFactory, case: str) -> None:
+    if os.name == "nt" and case in POSIX:
+        pytest.skip("forks and links are POSIX'")
+    code, drift = CASES[case]
+    outside = tmp_path_factory.mktemp("outside")
+    for name, tables in {"other.db": ("runs", "phases"), "small.db": ("phases",), "cache.db": ("entries",)}.items():
+        shutil.copy(project.database(name, tables), outside / name)
+    project.task("drain", f"import os, sqlite3\nfrom client import work\nwork()\noutside = {str(outside)!r}\n{code}\n")
+    done = project.run("p", "drain")
+    assert done.returncode == (65 if drift else 0), done.stderr
+    assert last_line(done).startswith("autopack-run: drift: ") == drift
+    assert project.report()["verdict"] == ("drift" if drift else "proven")
+    assert project.rows() == 1
+
+
+def test_drift_names_the_line_and_the_name_in_the_stamp(project: Project) -> None:
+    other = project.database("other.db")
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("create table autopack_identity (key text primary key, value)")
+        rows = [("db_id", "8b0b0000-0000-4000-8000-000000000000"), ("database", "dev"), ("created_at", "2026-01-01")]
+        database.executemany("insert into autopack_identity values (?, ?)", rows)
+        database.commit()
+    project.task("drain", GOOD + OTHER)
+    done = project.run("p", "drain")
+    assert done.returncode == 65
+    assert f"{other}: opened by" in done.stderr
+    assert f"first at {project.folder / 'drain.py'}:4; it holds runs, phases; it is 'dev' (db_id 8b0b0000" in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_drift_beats_the_programs_own_code_which_the_report_has(project: Project, code: int) -> None:
+    project.database("other.db")
+    project.task("drain", GOOD + OTHER + f"raise SystemExit({code})\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 65
+    assert f"its own exit code: {code}" in done.stderr
+    report = project.report()
+    assert (report["exit_code"], report["child_exit_code"]) == (65, code)
+
+
+def test_drift_may_be_a_warning(project: Project) -> None:
+    project.database("other.db")
+    project.task("drain", GOOD + OTHER, drift="warn")
+    done = project.run("p", "drain")
+    assert done.returncode == 0
+    assert "drift" in done.stderr
+    assert str(project.folder / "other.db") in done.stderr
+    assert project.report()["verdict"] == "drift"
+
+
+@pytest.mark.parametrize("glob", ["other.db", "oth*.db", "{root}/other.db"])
+def test_what_is_allowed_is_no_drift(project: Project, glob: str) -> None:
+    project.database("other.db")
+    project.task("drain", GOOD + OTHER, allow_databases=[glob])
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert "also opened: " in done.stderr
+
+
+def test_block_raises_before_the_file_exists(project: Project) -> None:
+    project.task("drain", GOOD + OTHER, databases="block")
+    done = project.run("p", "drain")
+    assert done.returncode == 1
+    assert not (project.folder / "other.db").exists()
+    assert f"blocked: {project.folder / 'drain.py'}:4 opens {project.folder / 'other.db'}" in done.stderr
+    assert project.report()["databases"][-1]["blocked"] is True
+
+
+def test_block_lets_the_pinned_and_the_allowed_pass(project: Project) -> None:
+    project.task("drain", GOOD + OTHER + "sqlite3.connect(':memory:')\n", databases="block", allow_databases=["other.db"])
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+
+
+def test_opens_wants_the_pinned_one_opened(project: Project) -> None:
+    project.task("idle", "pass\n", opens=True)
+    done = project.run("p", "idle")
+    assert done.returncode == 65
+    assert "was never opened (opens = true)" in done.stderr
+    project.task("lazy", "pass\n")
+    lazy = project.run("p", "lazy")
+    assert lazy.returncode == 0
+    assert "not proven: nothing was seen opening" in lazy.stderr
+    assert project.report()["verdict"] == "not proven"
+
+
+def test_a_database_exchanged_during_the_run_is_told(project: Project) -> None:
+    other = project.database("other.db")
+    project.task("drain", GOOD + f"import os\nos.replace({str(other)!r}, 'main.db')\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 65
+    assert "another file now (during the run)" in done.stderr
+
+
+def test_the_report_file_is_the_run_folders(project: Project, tmp_path: Path) -> None:
+    project.task("drain", GOOD)
+    path = tmp_path / "out" / "report.json"
+    path.parent.mkdir()
+    assert project.run("--report", str(path), "p", "drain").returncode == 0
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert written == project.report()
+    assert written["schema"] == 1
+
+
+@pytest.mark.parametrize("where", [".", "missing/report.json"])
+def test_a_report_that_cannot_be_written_is_told_before_the_run(project: Project, where: str) -> None:
+    project.task("drain", GOOD)
+    done = project.run("--report", where, "p", "drain")
+    assert done.returncode == 78
+    assert last_line(done).startswith("autopack-run: report: ")
+    assert project.rows() == 0
+
+
+def test_exec_has_a_verdict_with_verify_only(project: Project) -> None:
+    project.database("other.db")
+    project.program("stray.py", GOOD + OTHER)
+    words = ["p", "exec", "python", "stray.py"]
+    plain = project.run(*words)
+    assert plain.returncode == 0, plain.stderr
+    assert len(project.reports()) == 1  # create's
+    verified = project.run("--verify", *words)
+    assert verified.returncode == 65
+    assert project.run("--report", "r.json", *words).returncode == 2
+
+
+def test_quiet_says_nothing_unless_there_is_drift(project: Project) -> None:
+    project.task("drain", GOOD)
+    assert project.run("-q", "p", "drain").stderr == ""
+    project.task("stray", GOOD + OTHER)
+    assert last_line(project.run("-q", "p", "stray")).startswith("autopack-run: drift: ")
+
+
+@pytest.mark.parametrize("option", ["-I", "-E", "-S", "-sI", "-uE", "-Xutf8 -S", "-X utf8 -I"])
+def test_a_command_line_that_keeps_the_guard_out_is_refused(project: Project, option: str) -> None:
+    project.program("x.py", GOOD)
+    project.task("drain", ["python", *option.split(), "x.py"])
+    done = project.run("p", "drain")
+    assert done.returncode == 78
+    assert last_line(done).startswith("autopack-run: unguarded: ")
+    assert "profiles.p.tasks.drain.run" in done.stderr
+    assert project.run("p", "exec", "python", *option.split(), "-c", "pass").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["-s", "-P"], ["-W", "ignore"], ["-X", "utf8"], ["-u"]], ids=" ".join)
+def test_other_options_are_none_of_ours(project: Project, words: list[str]) -> None:
+    project.program("x.py", GOOD)
+    project.task("drain", ["python", *words, "x.py", "-I"])
+    done = project.run("p", "drain", env={"PYTHONPATH": str(project.folder)})
+    assert done.returncode == 0, done.stderr
+
+
+def test_children_without_a_guard_are_named(project: Project) -> None:
+    child = "import time; time.sleep(0.3)"
+    project.task("drain", GOOD + f"import subprocess, sys\nsubprocess.run([sys.executable, '-I', '-c', {child!r}])\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 0
+    assert "not guarded: " in done.stderr
+    report = project.report()
+    assert report["verdict"] == "not proven"
+    assert len(report["unguarded"]) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files are a hint there")
+def test_what_an_unguarded_child_opens_is_seen_from_outside(project: Project) -> None:
+    project.database("other.db")
+    child = "import sqlite3, time; c = sqlite3.connect('other.db'); c.execute('select * from runs'); time.sleep(1)"
+    project.task("drain", GOOD + f"import subprocess, sys\nsubprocess.run([sys.executable, '-I', '-c', {child!r}])\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 65, done.stderr
+    assert f"{project.folder / 'other.db'}: seen open by" in done.stderr
+
+
+def test_another_launchs_database_may_change_beside(project: Project) -> None:
+    """Two runs at once in one workspace: the file that one has pinned is no stray one of the other."""
+    text = '[databases.second]\nurl = "sqlite:///second.db"\ntables = ["runs", "phases"]\n[profiles.q]\ndatabase = "second"\n'
+    project.text = project.text.replace("[profiles.p]", text + "[profiles.p]", 1)
+    project.text += '[profiles.q.tasks.create]\nrun = ["python", "create.py"]\ncreates = true\n'
+    project.task("drain", GOOD + "import time\ntime.sleep(4)\n")
+    command = [sys.executable, str(Path(__file__).resolve().parent.parent / "autopack_run.py"), "p", "drain"]
+    with subprocess.Popen(command, cwd=project.folder, stderr=subprocess.PIPE, text=True) as first:
+        time.sleep(1.5)
+        assert project.run("q", "create").returncode == 0
+        assert first.stderr is not None
+        told = first.stderr.read()
+    assert first.returncode == 0, told
+
+
+def test_twenty_runs_are_kept(project: Project) -> None:
+    project.task("idle", "pass\n")
+    runs = project.folder / ".autopack-run" / "runs"
+    for number in range(30):
+        (runs / f"20200101-0000{number:02}-1-ffff").mkdir()
+        (runs / f"20200101-0000{number:02}-1-ffff" / "live").touch()
+    assert project.run("p", "idle").returncode == 0
+    left = sorted(path.name for path in runs.iterdir())
+    assert len(left) == 20
+    assert left[-1].startswith("2026") or left[-1] > "2026"
+    assert (project.folder / ".autopack-run" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_live_run_is_never_cleared_away(project: Project) -> None:
+    runs = project.folder / ".autopack-run" / "runs"
+    project.task("slow", "import pathlib, time\npathlib.Path('up').touch()\ntime.sleep(20)\n")
+    project.task("idle", "pass\n")
+    command = [sys.executable, str(Path(__file__).resolve().parent.parent / "autopack_run.py"), "p", "slow"]
+    with subprocess.Popen(command, cwd=project.folder, stderr=subprocess.DEVNULL) as live:
+        while not (project.folder / "up").exists():
+            time.sleep(0.05)
+        held = next(path for path in runs.iterdir() if not (path / "report.json").exists())
+        for number in range(30):
+            (runs / f"2999{number:04}-000000-1-ffff").mkdir()
+        assert project.run("p", "idle").returncode == 0
+        assert held.exists()
+        live.kill()
+
+
+@pytest.mark.posix
+def test_a_root_that_cannot_be_written_gets_a_temporary_folder(project: Project) -> None:
+    project.task("drain", GOOD)
+    shutil.rmtree(project.folder / ".autopack-run")
+    (project.folder / ".autopack-run").write_text("in the way")
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert "it is a temporary one" in done.stderr
+    assert f"{project.folder / 'client.py'}:5" in done.stderr
