@@ -26,6 +26,7 @@ class Run:
         self.wrong: list[str] = []
         self.code = 0
         self.began = time.time()
+        self._watching = False
 
     def start(self, whole: bool = False, started: Callable[[child.Running], object] | None = None) -> int:
         """Show the banner, start the program with the watch on it, wait for it; its exit code."""
@@ -37,7 +38,9 @@ class Run:
 
         def begun(running: child.Running) -> None:
             self.watch.add(running.pid)
-            self.watch.start()
+            if not self._watching:  # the second start, on another port, is watched already
+                self._watching = True
+                self.watch.start()
             if started:
                 started(running)
 

@@ -74,7 +74,7 @@ def _look(question: Question, observed: Observed) -> Proof:
     """Ask once more and see who answers and what that process has open; a lazy pool may need a moment."""
     end = time.monotonic() + _EVIDENCE_SECONDS
     while True:
-        answer = ask(question.url, _ASK_SECONDS)
+        answer = ask(question.url, _ASK_SECONDS, observed.watch.sample)
         observed.watch.sample()
         proof = _evaluate(question, observed, _who(answer, question, observed))
         if proof.state != UNPROVEN or time.monotonic() > end:

@@ -1,8 +1,8 @@
 """The ways to change or bypass a pin: small real programs, and what becomes of each under the guard.
 
 Every program gets a row written (`write`, in rows.py) to the database that it believes is meant, so that the two files
-tell the truth. The line that makes the attempt ends with `# <-`. `@OTHER@` is the other database's URL, `@FILE@` its path.
-
+tell the truth. The line that makes the attempt ends with `# <-`. `@OTHER@` is the other database's URL, `@FILE@` its
+path.
 """
 
 import sys

@@ -17,6 +17,7 @@ import autopack_run
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 PINNED, OTHER = "autopack_telemetry_seed.db", "autopack.db"
+OVERRIDE = "rehearsal/causes/script_override"
 CAUSES = ("bound-engine", "partial-schema", "script-override", "health-check", "shell-syntax", "x-file")
 
 
@@ -112,13 +113,21 @@ def test_an_interrupted_play_leaves_no_server_behind(tmp_path: Path) -> None:
     assert not [cwd for cwd in cwds if cwd.startswith(str(home))]
 
 
-def test_a_launcher_without_its_guard_fails_the_play(tmp_path: Path) -> None:
-    """The control: the play looks at what happened, and does not take the launcher's word."""
+@pytest.mark.parametrize(
+    ("spoiled", "source", "told"),
+    [
+        ("bootstrap/sitecustomize.py", "__init__.py", "no override was told"),
+        (f"{OVERRIDE}/app/database.py", "rehearsal/causes/partial_schema/app/database.py", "without: no damage"),
+    ],
+    ids=["no-guard", "no-damage"],
+)
+def test_a_spoiled_play_fails(spoiled: str, source: str, told: str, tmp_path: Path) -> None:
+    """The controls: the play looks at what happened, and takes nobody's word."""
     package = Path(autopack_run.__file__).parent
     for name in ("launcher", "shells"):
         shutil.copytree(package / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(autopack_run.__file__, tmp_path)
-    (tmp_path / "launcher/bootstrap/sitecustomize.py").write_text("")
+    shutil.copy(tmp_path / "launcher" / source, tmp_path / "launcher" / spoiled)
     played = subprocess.run(
         [sys.executable, str(tmp_path / "autopack_run.py"), "rehearse", "--drift", "script-override"],
         cwd=tmp_path,
@@ -131,5 +140,5 @@ def test_a_launcher_without_its_guard_fails_the_play(tmp_path: Path) -> None:
     )
     assert played.returncode == 65, played.stdout + played.stderr
     assert "script-override: NOT AS IT MUST BE: " in played.stdout
-    assert "no override was told" in played.stdout
+    assert told in played.stdout
     assert last_line(played).startswith("autopack-run: rehearsal: exit 65")

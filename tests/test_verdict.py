@@ -46,16 +46,25 @@ CASES = {
     "a new empty one": ("sqlite3.connect('new.db')", True),
     "a new empty one outside": ("sqlite3.connect(outside + '/new.db')", True),
     "a new one with other tables": ("c = sqlite3.connect('new.db'); c.execute('create table t (a)'); c.close()", True),
-    "a new one outside with other tables": ("c = sqlite3.connect(outside + '/n.db'); c.execute('create table t (a)')", False),
+    "a new one outside with other tables": (
+        "c = sqlite3.connect(outside + '/n.db'); c.execute('create table t (a)')",
+        False,
+    ),
     "a tool's own": ("c = sqlite3.connect('.coverage'); c.execute('create table t (a)')", False),
     "a tool's own with our tables": ("c = sqlite3.connect('.coverage'); c.execute('create table runs (a)')", True),
     "a private one": ("c = sqlite3.connect(':memory:'); c.execute('create table runs (a)')", False),
     "the pinned one by another name": ("os.symlink('main.db', 'link.db'); sqlite3.connect('link.db')", False),
     "the pinned one by a URI": ("sqlite3.connect('file:main.db?mode=ro', uri=True).execute('select 1')", False),
-    "attached": ("c = sqlite3.connect('main.db'); c.execute(\"attach 'a.db' as a\"); c.execute('create table a.runs (x)')", True),
+    "attached": (
+        "c = sqlite3.connect('main.db'); c.execute(\"attach 'a.db' as a\"); c.execute('create table a.runs (x)')",
+        True,
+    ),
     "one that is gone again": ("c = sqlite3.connect('gone.db'); c.close(); os.unlink('gone.db')", False),
     "no name like a database": ("c = sqlite3.connect('plain'); c.execute('create table phases (x)'); c.close()", True),
-    "a forked child": ("pid = os.fork()\nif not pid:\n    sqlite3.connect('other.db')\n    os._exit(0)\nos.waitpid(pid, 0)", True),
+    "a forked child": (
+        "pid = os.fork()\nif not pid:\n    sqlite3.connect('other.db')\n    os._exit(0)\nos.waitpid(pid, 0)",
+        True,
+    ),
 }
 POSIX = ("the pinned one by another name", "a forked child")
 
@@ -87,7 +96,9 @@ def test_drift_names_the_line_and_the_name_in_the_stamp(project: Project) -> Non
     done = project.run("p", "drain")
     assert done.returncode == 65
     assert f"{other}: opened by" in done.stderr
-    assert f"first at {project.folder / 'drain.py'}:4; it holds runs, phases; it is 'dev' (db_id 8b0b0000" in done.stderr
+    assert (
+        f"first at {project.folder / 'drain.py'}:4; it holds runs, phases; it is 'dev' (db_id 8b0b0000" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -130,7 +141,9 @@ def test_block_raises_before_the_file_exists(project: Project) -> None:
 
 
 def test_block_lets_the_pinned_and_the_allowed_pass(project: Project) -> None:
-    project.task("drain", GOOD + OTHER + "sqlite3.connect(':memory:')\n", databases="block", allow_databases=["other.db"])
+    project.task(
+        "drain", GOOD + OTHER + "sqlite3.connect(':memory:')\n", databases="block", allow_databases=["other.db"]
+    )
     done = project.run("p", "drain")
     assert done.returncode == 0, done.stderr
 

@@ -195,7 +195,7 @@ TICK = "import time\nprint('child-is-ready', flush=True)\nwhile True:\n    open(
 
 def profile(folder: Path, child: str) -> None:
     (folder / "child.py").write_text(child)
-    run = 'run = ["python", "-ISu", "child.py"]'
+    run = 'run = ["python", "-sPu", "child.py"]'
     write(
         folder,
         '[databases.d]\nurl = "sqlite:///d.db"\n[profiles.p]\ndatabase = "d"\n'
