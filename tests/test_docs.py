@@ -81,14 +81,6 @@ def test_every_key_is_documented(heading: str) -> None:
     assert documented == schema_keys()[heading]
 
 
-def test_keys_without_effect_are_marked() -> None:
-    from launcher.launch import NOT_YET
-
-    rows = table(text("docs/profile-file.md"), "### `[profiles.NAME.tasks.NAME]`")
-    marked = {key for row in rows if "†" in row[0] for key in re.findall(r"`([a-z_]+)`", row[0])}
-    assert marked == set(NOT_YET)
-
-
 def raised_slugs() -> dict[str, set[int]]:
     """The slugs that the code raises, each with its exit codes, read from the calls themselves."""
     from launcher import cli, errors

@@ -319,8 +319,9 @@ def test_a_free_port_that_is_taken_in_between_is_exchanged_once(project: Served,
 
 @pytest.mark.posix
 @pytest.mark.parametrize("moment", ["while it waits", "during the drain"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_no_end_of_the_launcher_leaves_the_server_behind(project: Served, moment: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_no_end_of_the_launcher_leaves_the_server_behind(project: Served, moment: str, name: str) -> None:
+    number = getattr(signal, name)
     project.serve(SERVER if moment == "during the drain" else "import time\ntime.sleep(60)\n")
     project.program("drain.py", "import time\nprint('draining', flush=True)\ntime.sleep(60)\n")
     launched = start(project, "p", "drain")
@@ -332,7 +333,7 @@ def test_no_end_of_the_launcher_leaves_the_server_behind(project: Served, moment
             time.sleep(0.05)
     launched.send_signal(number)
     launched.communicate(timeout=20)
-    if number != signal.SIGKILL:
+    if name != "SIGKILL":
         assert launched.returncode in (130, 143, -signal.SIGTERM)
     end = time.monotonic() + 10
     while leftovers(project.folder) and time.monotonic() < end:
