@@ -232,7 +232,7 @@ def _cause(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     return value
 
 
-@root.command(help="Play a whole run in a fresh folder: create, check, drain, serve, check; or how drift is caught.")
+@root.command(help="Play a whole run in a fresh folder: create, check, drain with its server, check; or drift.")
 @click.option(
     "--in", "folder", metavar="DIR", help="A new or empty folder, in place of one below the system's temporary one."
 )

@@ -58,9 +58,9 @@ def test_the_evidence_is_shown(played: Path) -> None:
     assert "1 database file in" in evidence
     assert "10 of 10 COMPLETE" in evidence
     assert "10 token_estimation_v2_events" in evidence
-    assert "answered from the same file" in evidence
+    assert "answers at http://127.0.0.1:" in evidence
     commands = [line.removeprefix("$ autopack-run ") for line in shown.splitlines() if line.startswith("$ ")]
-    assert [words.split()[-1] for words in commands] == ["create", "check", "drain", "serve", "check"]
+    assert [words.split()[-1] for words in commands] == ["create", "check", "drain", "check"]
     assert counts(played) == DONE
 
 

@@ -17,7 +17,7 @@ def played(windows: Windows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = windows.run(["autopack-run", "rehearse", "--in", home], home.parent, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 of 10 COMPLETE" in done.stdout
-    assert "answered from the same file" in done.stdout
+    assert "answers at http://127.0.0.1:" in done.stdout
     return home
 
 

@@ -18,19 +18,19 @@ class Evidence(NamedTuple):
     wrong: list[str]
 
 
-def collect(folder: str, check: dict[str, Any], health: dict[str, Any], run: str) -> Evidence:
+def collect(folder: str, check: dict[str, Any], drained: dict[str, Any], run: str) -> Evidence:
     """Look at the folder and the one database in it.
 
-    check: the report of `telemetry check`; health: what the server said of itself. Nothing is written.
+    check: the report of `telemetry check`; drained: that of the drain with its server. Nothing is written.
     """
     identity, stamp = check["identity"], check["stamp"]
     files = database_files(folder)
-    served = health.get("database", {})
-    server = "answered from the same file"
+    server = next((each["text"] for each in drained["servers"] if each["verdict"] == "proven"), "not proven")
     wrong = [] if len(files) <= 1 else [f"more than one database in the folder: {', '.join(files)}"]
-    if (served.get("device"), served.get("inode")) != (identity["device"], identity["inode"]):
-        server = f"answered from {served.get('file')}, not from {identity['path']}"
-        wrong.append(f"the server {server}")
+    if drained["verdict"] != "proven":
+        wrong.append(f"the drain is {drained['verdict']}: {'; '.join(drained['drift'] + drained['not_proven'])}")
+    if server == "not proven":
+        wrong.append("the server is not proven")
     phases, complete, events = _counts(identity["path"], run)
     lines = [
         ("database", f"{identity['path']} ({len(files)} database file in {folder})"),
@@ -39,6 +39,7 @@ def collect(folder: str, check: dict[str, Any], health: dict[str, Any], run: str
             f"'{stamp['database']}', db_id {stamp['db_id']}, device {identity['device']}, inode {identity['inode']}",
         ),
         ("server", server),
+        ("drain", f"{drained['verdict']}: nothing else was opened"),
         ("phases", f"{complete} of {phases} COMPLETE"),
         ("events", ", ".join(f"{number} {table}" for table, number in events.items())),
     ]

@@ -28,7 +28,7 @@ _TOOLS = (
 def own_place() -> str:
     """`file:line` of the innermost line of the program's own code, else of the library that acted."""
     frames = list(_frames(sys._getframe(1)))
-    for chosen in (_is_own, _is_program):
+    for chosen in (_is_own, _is_typed, _is_program):
         for file, line in frames + _awaiting():
             if chosen(file):
                 return _text(file, line)
@@ -63,7 +63,12 @@ def _awaiting() -> "list[tuple[str, int]]":
 
 
 def _is_own(file: str) -> bool:
-    return not (file.startswith(("<frozen", _LIBRARY)) or _package(file))
+    return not (file.startswith(("<", _LIBRARY)) or _package(file))
+
+
+def _is_typed(file: str) -> bool:
+    """`python -c`, a prompt; other names in angle brackets are of code that a library has made up."""
+    return file in ("<string>", "<stdin>")
 
 
 def _is_program(file: str) -> bool:
