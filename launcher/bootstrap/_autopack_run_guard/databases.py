@@ -9,8 +9,13 @@ TYPE_CHECKING = False  # typing costs a start five milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
-_FACTORY_POSITION = 5  # of `factory` among the arguments of sqlite3.connect
+_URI_POSITION = 7  # of `uri` among the arguments of sqlite3.connect
+_places = set()  # type: set[str]
+"""What has been recorded."""
 _seen = set()  # type: set[object]
+"""The same as the program writes it: a second connect must cost next to nothing."""
+_relative = set()  # type: set[object]
+"""Those of them that mean another file after a chdir."""
 _waiting = {}  # type: dict[str, str]
 """The lines that called aiosqlite.connect, by path: the thread that opens the file for them has no frame of theirs."""
 
@@ -20,67 +25,108 @@ def watch_sqlite(module: "Any") -> None:
     import _sqlite3
 
     if not hasattr(_sqlite3, "_autopack_run"):
-        connection = _recording(_sqlite3.Connection)
-        _sqlite3._autopack_run = (_Connector(_sqlite3.connect, connection).connect, connection)  # type: ignore[attr-defined]
+        wrapped = (_Connector(_sqlite3.connect).connect, _recording(_sqlite3.Connection))
+        _sqlite3._autopack_run = wrapped  # type: ignore[attr-defined]
+        for name in ("chdir", "fchdir"):
+            if hasattr(os, name):
+                setattr(os, name, _forgetting(getattr(os, name)))
     module.connect, module.Connection = _sqlite3._autopack_run  # type: ignore[attr-defined]
     _sqlite3.connect, _sqlite3.Connection = module.connect, module.Connection  # type: ignore[misc]
 
 
-def _recording(real: "Any") -> "Any":
-    class Connection(real):  # type: ignore[misc]
-        def __init__(self, database: "Any", *words: "Any", **named: "Any") -> None:
-            opened = sqlite_place(database, named.get("uri", len(words) > 6 and words[6]))
-            new = opened and not os.path.exists(opened)
-            real.__init__(self, database, *words, **named)
-            if opened:
-                record_file(opened, new)
+def forget() -> None:
+    """After a fork: what the child opens is its own doing."""
+    _places.clear()
+    _seen.clear()
+    _relative.clear()
 
-    Connection.__module__, Connection.__qualname__, Connection.__doc__ = "sqlite3", "Connection", real.__doc__
-    return Connection
+
+def _forgetting(real: "Any") -> "Any":
+    def changes(*words: "Any", **named: "Any") -> None:
+        real(*words, **named)
+        _seen.difference_update(_relative)
+        _relative.clear()
+
+    return guard.like(changes, real)
 
 
 class _Connector:
     """Its bound method stands for sqlite3.connect: like a built-in, and unlike a function, it binds to no class."""
 
-    def __init__(self, real: "Any", connection: "Any") -> None:
-        self.real, self.connection = real, connection
+    def __init__(self, real: "Any") -> None:
+        self.real = real
         guard.like(_Connector.connect, real)
 
     def connect(self, *words: "Any", **named: "Any") -> "Any":
-        if len(words) <= _FACTORY_POSITION and "factory" not in named:
-            return self.real(*words, factory=self.connection, **named)
-        factory = named["factory"] if "factory" in named else words[_FACTORY_POSITION]
-        if isinstance(factory, type) and issubclass(factory, self.connection):
-            return self.real(*words, **named)
-        opened = sqlite_place(
-            words[0] if words else named.get("database"), named.get("uri", len(words) > 7 and words[7])
-        )
-        new = opened and not os.path.exists(opened)
-        result = self.real(*words, **named)
-        if opened:
-            record_file(opened, new)
-        return result
+        try:
+            if words and words[0] in _seen:
+                return self.real(*words, **named)
+        except TypeError:
+            pass  # no path; the real one tells what is wrong with it
+        return _opening(self.real, words[0] if words else named.get("database"), words, named)
+
+
+def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
+    uri = named.get("uri", len(words) > _URI_POSITION and words[_URI_POSITION])
+    place = sqlite_place(database, uri)
+    new = place and not os.path.exists(place)
+    result = real(*words, **named)
+    if place:  # only now: what could not be opened may be opened by the next attempt
+        record_file(place, new)
+    if guard.active and isinstance(database, (str, bytes)):
+        _remember(database)
+    return result
+
+
+def _remember(database: "Any") -> None:
+    """The next connect with these words is one that need not be looked at."""
+    _seen.add(database)
+    if not os.path.isabs(database):
+        _relative.add(database)
+
+
+def _recording(real: "Any") -> "Any":
+    """A class in the place of sqlite3.Connection: called itself, or as a factory's base, it records.
+
+    Connections that `connect` makes are of the real class, which is quicker, and count as instances of this one.
+    """
+
+    class Same(type):
+        def __instancecheck__(cls, instance: "Any") -> bool:
+            return isinstance(instance, real) if cls is Connection else type.__instancecheck__(cls, instance)
+
+        def __subclasscheck__(cls, subclass: "Any") -> bool:
+            return issubclass(subclass, real) if cls is Connection else type.__subclasscheck__(cls, subclass)
+
+        def __eq__(cls, other: object) -> bool:
+            return cls is other or (cls is Connection and other is real)
+
+        def __hash__(cls) -> int:
+            return hash(real) if cls is Connection else type.__hash__(cls)
+
+    class Connection(real, metaclass=Same):  # type: ignore[misc]
+        def __init__(self, *words: "Any", **named: "Any") -> None:
+            def begin(*given: "Any", **options: "Any") -> None:
+                real.__init__(self, *given, **options)
+
+            _opening(begin, words[0] if words else named.get("database"), words, named)
+
+    Connection.__module__, Connection.__qualname__, Connection.__doc__ = "sqlite3", "Connection", real.__doc__
+    return Connection
 
 
 def sqlite_place(database: "Any", uri: "Any") -> str:
     """The absolute path about to be opened where it is a new one here, else ""; raises where it is to be blocked."""
-    if not guard.active:
+    if not guard.active or not isinstance(database, (str, bytes, os.PathLike)):
         return ""
-    key = database
     try:
-        if key in _seen:
-            return ""
-        text = os.fsdecode(database)
-        if not os.path.isabs(text):
-            key = (text, os.getcwd())
-            if key in _seen:
-                return ""
-    except (TypeError, ValueError, OSError):
+        place = _path(os.fsdecode(database), uri)
+    except (TypeError, ValueError, OSError):  # the current folder may be gone
         return ""
-    place = _path(text, uri)
-    if place and guard.block_databases:
+    if place in _places:
+        return ""
+    if guard.block_databases:
         _refuse_other(place)
-    _seen.add(key)
     return place
 
 
@@ -102,7 +148,10 @@ def _path(text: str, uri: "Any") -> str:
 
 
 def record_file(place: str, new: object = False) -> None:
-    """Record the opening of the file with the line that did it. new: it was not there before."""
+    """Record the opening of the file with the line that did it, once. new: it was not there before."""
+    if place in _places:
+        return
+    _places.add(place)
     from _autopack_run_guard import places, variables
 
     variables.check()
@@ -139,11 +188,11 @@ def watch_servers(module: "Any") -> None:
         if not guard.active or dialect.name == "sqlite":
             return
         place = server_place(dialect.name, words, named)
-        if place in _seen:
+        if place in _places:
             return
         if guard.block_databases:
             _refuse_other(place)
-        _seen.add(place)
+        _places.add(place)
         from _autopack_run_guard import places, variables
 
         variables.check()

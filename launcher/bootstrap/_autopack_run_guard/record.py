@@ -38,6 +38,9 @@ def begin(how: str) -> None:
 def forked() -> None:
     """After a fork, in the child."""
     _captured.clear()
+    databases = sys.modules.get("_autopack_run_guard.databases")
+    if databases is not None:
+        databases.forget()
     begin("fork")
 
 
