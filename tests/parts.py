@@ -15,7 +15,7 @@ VENV = LAB / "opt/home/.wine/drive_c/autopack-venv"
 
 # "wine" is the lab itself, where the suite runs under Windows Python.
 MUST_HAVE = {
-    "linux": ("bash", "pwsh", "pypi", "windows-lab", "windows-venv", "windows-pwsh"),
+    "linux": ("bash", "pwsh", "postgresql", "pypi", "windows-lab", "windows-venv", "windows-pwsh"),
     "darwin": ("bash", "zsh", "pwsh", "pypi"),
     "win32": ("cmd", "powershell", "pwsh", "pypi"),
     "wine": ("cmd", "pwsh"),
@@ -56,6 +56,9 @@ def _find(part: str) -> str | None:
         case "bash" if sys.platform == "win32":
             # System32\bash.exe is the door to WSL, another system; Git's bash is what people use.
             return shutil.which("bash", path=os.path.expandvars(r"%ProgramFiles%\Git\bin"))
+        case "postgresql":  # Debian keeps its programs out of PATH, by version
+            found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+            return str(found[-1].parent) if found else None
         case _:
             return shutil.which(part)
 

@@ -94,9 +94,9 @@ def stand_aside():  # type: () -> None
 
 def _watch_starts():  # type: () -> None
     """Wrap what of `os` starts a program with an environment of its own; subprocess follows when it is imported."""
-    for name in ("execve", "posix_spawn", "posix_spawnp", "spawnve"):
-        # os.spawnve of POSIX is Python: it ends in os.execve.
-        if hasattr(os, name) and (name != "spawnve" or WINDOWS):
+    # On POSIX os.spawn* are Python: they fork, and an error in the child would be exit code 127 without a word.
+    for name in ("execve", "posix_spawn", "posix_spawnp", "spawnve" if WINDOWS else "_spawnvef"):
+        if hasattr(os, name):
             setattr(os, name, _starting(getattr(os, name)))
 
 

@@ -51,6 +51,19 @@ def found_changed(name: str, value: "str | None") -> None:
     record.tell(f"kept {name}: it had been {how} {where}")
 
 
+def noticed(name: str, value: str) -> None:
+    """A pin that has been changed by a way that no wrapper sees: tell where that was noticed."""
+    how, where = "changed around os.environ", places.own_place()
+    if (where, name, how) in _told:
+        return
+    _told.add((where, name, how))
+    outcome = "restored" if guard.mode == "block" else "reported"
+    event = {"event": "override", "name": name, "where": where, "how": how, "outcome": outcome, "source": ""}
+    record.write(dict(event, value=_shown(value)))
+    right = "; put right" if guard.mode == "block" else ""
+    record.tell(f"{name} was changed around os.environ, as was noticed at {where}{right}")
+
+
 def _wish(value: "str | None") -> str:
     if value is None:
         return "remove it"

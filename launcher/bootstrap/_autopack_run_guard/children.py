@@ -17,7 +17,7 @@ _SKIPPING = "IES"  # Python's options that skip sitecustomize or PYTHONPATH
 
 def start(real: "Any", words: "Any", named: "Any") -> "Any":
     """Call the real os.execve, os.posix_spawn(p) or os.spawnve with an environment that keeps the pins."""
-    place = 3 if real.__name__ == "spawnve" else 2
+    place = 3 if real.__name__ in ("spawnve", "_spawnvef") else 2
     if "env" in named:
         named["env"] = kept(named["env"])
     elif len(words) > place:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 _URI_POSITION = 7  # of `uri` among the arguments of sqlite3.connect
 _places = set()  # type: set[str]
 """What has been recorded."""
-_seen = set()  # type: set[object]
+_seen = set()  # type: set[str]
 """The same as the program writes it: a second connect must cost next to nothing."""
-_relative = set()  # type: set[object]
+_relative = set()  # type: set[str]
 """Those of them that mean another file after a chdir."""
 _waiting = {}  # type: dict[str, str]
 """The lines that called aiosqlite.connect, by path: the thread that opens the file for them has no frame of theirs."""
@@ -58,11 +58,8 @@ class _Connector:
         guard.like(_Connector.connect, real)
 
     def connect(self, *words: "Any", **named: "Any") -> "Any":
-        try:
-            if words and words[0] in _seen:
-                return self.real(*words, **named)
-        except TypeError:
-            pass  # no path; the real one tells what is wrong with it
+        if words and words[0].__class__ is str and words[0] in _seen:
+            return self.real(*words, **named)
         return _opening(self.real, words[0] if words else named.get("database"), words, named)
 
 
@@ -73,12 +70,12 @@ def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
     result = real(*words, **named)
     if place:  # only now: what could not be opened may be opened by the next attempt
         record_file(place, new)
-    if guard.active and isinstance(database, (str, bytes)):
+    if guard.active and isinstance(database, str):
         _remember(database)
     return result
 
 
-def _remember(database: "Any") -> None:
+def _remember(database: str) -> None:
     """The next connect with these words is one that need not be looked at."""
     _seen.add(database)
     if not os.path.isabs(database):
@@ -182,9 +179,10 @@ def watch_aiosqlite(module: "Any") -> None:
 
 
 def watch_servers(module: "Any") -> None:
-    """Listen to every engine of SQLAlchemy before it connects to a server."""
+    """Listen to every engine of SQLAlchemy: before it connects to a server, and when it has."""
+    trying = {}  # type: dict[int, str]
 
-    def connecting(dialect: "Any", _record: "Any", words: "Any", named: "Any") -> None:
+    def connecting(dialect: "Any", pooled: "Any", words: "Any", named: "Any") -> None:
         if not guard.active or dialect.name == "sqlite":
             return
         place = server_place(dialect.name, words, named)
@@ -192,14 +190,24 @@ def watch_servers(module: "Any") -> None:
             return
         if guard.block_databases:
             _refuse_other(place)
-        _places.add(place)
-        from _autopack_run_guard import places, variables
+        trying[id(pooled)] = place
 
-        variables.check()
-        event = {"event": "open", "kind": dialect.name, "place": place, "device": 0, "inode": 0, "blocked": False}
-        record.write(dict(event, new=False, where=places.own_place()))
+    def connected(_connection: "Any", pooled: "Any") -> None:
+        place = trying.pop(id(pooled), "")
+        if place:
+            _record_server(place)
 
     module.event.listen(module.engine.Engine, "do_connect", connecting)
+    module.event.listen(module.pool.Pool, "connect", connected)
+
+
+def _record_server(place: str) -> None:
+    from _autopack_run_guard import places, variables
+
+    _places.add(place)
+    variables.check()
+    event = {"event": "open", "kind": place.partition(":")[0], "place": place, "device": 0, "inode": 0}
+    record.write(dict(event, where=places.own_place(), new=False, blocked=False))
 
 
 def server_place(dialect: str, words: "Any", named: "Any") -> str:

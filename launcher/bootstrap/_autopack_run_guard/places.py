@@ -13,15 +13,8 @@ _LIBRARY = os.path.dirname(os.__file__)
 _PACKAGES = ("site-packages", "dist-packages")
 # Where a program is itself an installed package, these are still not its own code.
 _TOOLS = (
-    "sqlalchemy",
-    "aiosqlite",
-    "dotenv",
-    "environ",
-    "environs",
-    "dynaconf",
-    "pydantic_settings",
-    "_pytest",
-    "pluggy",
+    *("sqlalchemy", "aiosqlite", "dotenv", "environ", "environs", "dynaconf", "pydantic_settings"),
+    *("_pytest", "pluggy", "click", "flask", "uvicorn", "gunicorn"),
 )
 
 

@@ -116,8 +116,10 @@ def _say(line: str) -> None:
     stream = sys.__stderr__
     try:
         if stream is not None:
-            stream.write("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in line))
+            text = "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in line)
             stream.flush()
+            # Not through the stream: what it could not write would fail again at the end and make the exit code 120.
+            _write(stream.fileno(), text.encode(stream.encoding or "ascii", "backslashreplace"))
     except (OSError, ValueError):
         pass  # a closed or full standard error changes nothing for the program
 

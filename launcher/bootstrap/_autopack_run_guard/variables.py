@@ -14,11 +14,15 @@ _Environ: "Any" = type(os.environ)
 _set, _delete = _Environ.__setitem__, _Environ.__delitem__
 _putenv, _unsetenv = os.putenv, os.unsetenv
 
-_watched = set()  # type: set[object]
+# Apart, since under `python -bb` a look-up that compares bytes with text is an error.
+_watched = set()  # type: set[str]
+_watched_bytes = set()  # type: set[bytes]
 
 
 def _is_pin(key: object) -> bool:
-    return (key.upper() if isinstance(key, str) else key) in _watched if guard.WINDOWS else key in _watched
+    if isinstance(key, bytes):
+        return key in _watched_bytes
+    return isinstance(key, str) and guard.fold(key) in _watched
 
 
 def restore() -> None:
@@ -41,7 +45,8 @@ def restore() -> None:
 def keep() -> None:
     """Guard the pins from here on."""
     for name in guard.pins:
-        _watched.update((name,) if guard.WINDOWS else (name, os.fsencode(name)))
+        _watched.add(name)
+        _watched_bytes.add(os.fsencode(name))
     _Environ.__setitem__, _Environ.__delitem__ = _guarded_set, _guarded_delete
     _Environ.popitem, _Environ.clear = _popitem, _clear
     os.putenv, os.unsetenv = _guarded_putenv, _guarded_unsetenv
@@ -110,9 +115,16 @@ def _clear(self: "Any") -> None:
         _tell_cleared("os.environ.clear()", soft=bool(scene))
     for key in list(self):
         if scene and guard.mode == "error":
-            _delete(self, key)
+            _drop(self, key)
         elif not (guard.active and _is_pin(key)):
             del self[key]
+
+
+def _drop(self: "Any", key: "Any") -> None:
+    # Not _delete: what os.environ's own method calls is the guarded os.unsetenv.
+    encoded = self.encodekey(key)
+    _unsetenv(encoded)
+    del self._data[encoded]
 
 
 def _tell_cleared(how: str, soft: bool = False) -> None:
@@ -151,6 +163,6 @@ def check() -> None:
         if value is not None and value != pinned:
             from _autopack_run_guard import attempts
 
-            attempts.refused(name, value, "around os.environ", soft=True)
+            attempts.noticed(name, value)
             if guard.mode == "block":
                 os.environ[name] = pinned
