@@ -268,9 +268,11 @@ ENVIRON_WAYS = [
         "from unittest import mock\nwith mock.patch.dict(os.environ, DATABASE_URL=OTHER):  # <-\n    write()",
         lab=True,
     ),
-    _assign(
+    Way(
         "`mock.patch.dict(os.environ, clear=True)`",
         "from unittest import mock\nwith mock.patch.dict(os.environ, clear=True):  # <-\n    write()",
+        BLOCKED,
+        REMOVED,
     ),
     _assign(
         "a thread that assigns",

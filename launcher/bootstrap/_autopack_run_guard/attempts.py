@@ -51,6 +51,17 @@ def found_changed(name: str, value: "str | None") -> None:
     record.tell(f"kept {name}: it had been {how} {where}")
 
 
+def removed(name: str) -> None:
+    """A pin that a test has taken away for a while, with all other variables: tell it once."""
+    how = "patch.dict(os.environ, clear=True)"
+    if ("", name, how) not in _told:
+        _told.add(("", name, how))
+        where = places.own_place()
+        event = {"event": "override", "name": name, "where": where, "how": how, "outcome": "reported", "source": ""}
+        record.write(dict(event, value=""))
+        record.tell(f"{name} is away for a while: {where} cleared os.environ by {how}; it may do so elsewhere too")
+
+
 def noticed(name: str, value: str) -> None:
     """A pin that has been changed by a way that no wrapper sees: tell where that was noticed."""
     how, where = "changed around os.environ", places.own_place()

@@ -111,10 +111,15 @@ def _clear(self: "Any") -> None:
     operator's database by it.
     """
     scene = _mocking() if guard.active else ""
-    if guard.active and scene != "end":
-        _tell_cleared("os.environ.clear()", soft=bool(scene))
+    bare = bool(scene) and guard.mode == "error"
+    if bare and scene == "begin":
+        _tell_bare()
+    elif guard.active and not scene:
+        _tell_cleared("os.environ.clear()")
+    elif scene == "begin":
+        _tell_cleared("patch.dict(os.environ, clear=True)")
     for key in list(self):
-        if scene and guard.mode == "error":
+        if bare:
             _drop(self, key)
         elif not (guard.active and _is_pin(key)):
             del self[key]
@@ -127,12 +132,20 @@ def _drop(self: "Any", key: "Any") -> None:
     del self._data[encoded]
 
 
-def _tell_cleared(how: str, soft: bool = False) -> None:
+def _tell_cleared(how: str) -> None:
     from _autopack_run_guard import attempts
 
     for name, value in guard.pins.items():
         if value and name in os.environ:
-            attempts.refused(name, None, how, soft=soft)
+            attempts.refused(name, None, how)
+
+
+def _tell_bare() -> None:
+    from _autopack_run_guard import attempts
+
+    for name, value in guard.pins.items():
+        if value and name in os.environ:
+            attempts.removed(name)
 
 
 def _mocking() -> str:
