@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from launcher.errors import WrongDataError
-from launcher.usage import MEMORY, Content, Pinned, Used, content
+from launcher.usage import EMPTY, GONE, MEMORY, Content, Pinned, Used, content
 
 
 def problems(used: Sequence[Used], pinned: Pinned, allowed: Sequence[str], folders: Sequence[str]) -> list[str]:
@@ -31,8 +31,10 @@ def is_allowed(place: str, globs: Sequence[str]) -> bool:
 def _is_drift(used: Used, held: Content, folders: Sequence[str]) -> bool:
     if held.ours or "://" in used.place:  # what a server holds is not asked here, so it is not taken for harmless
         return True
-    if held.reason == "it is gone":
-        return False
+    if held.reason == GONE:  # one that the run made for itself, or one that was there before
+        return not used.new and used.how == "opened"
+    if held.identity is None and held.reason != EMPTY:  # what it holds cannot be told, so it is not taken for harmless
+        return used.how != "changed" or used.new
     if not used.new:
         return False
     tables = held.identity.tables if held.identity else ()

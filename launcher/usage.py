@@ -13,6 +13,7 @@ from launcher.records import Opening, Records, read_records
 from launcher.strays import Change
 
 MEMORY = ":memory:"
+GONE, EMPTY = "it is gone", "it is empty"
 
 
 class Pinned(NamedTuple):
@@ -133,8 +134,8 @@ def content(place: str, pinned: Pinned) -> Content:
     try:
         identity = look_at(place)
     except LauncherError as error:
-        return Content((), None, "it is empty" if error.slug == "empty-file" else error.message)
+        return Content((), None, EMPTY if error.slug == "empty-file" else error.message)
     if identity is None:
-        return Content((), None, "it is gone")
+        return Content((), None, GONE)
     have = {name.casefold() for name in identity.tables}
     return Content(tuple(name for name in pinned.tables if name.casefold() in have), identity, "")

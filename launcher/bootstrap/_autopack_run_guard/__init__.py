@@ -7,6 +7,10 @@ than a millisecond: what every start needs stands here and in `variables`, the r
 import os
 import sys
 
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable  # noqa: F401 (type comments, for Python 2.7 to parse)
+
 SUPPORTED = sys.version_info >= (3, 8)
 WINDOWS = os.name == "nt"
 BOOTSTRAP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -79,6 +83,7 @@ def _start():  # type: () -> None
         variables.restore()
         variables.keep()
     _watch_starts()
+    _watch_folder()
     _watch_imports()
     if strict:
         from _autopack_run_guard import hook
@@ -98,6 +103,26 @@ def _watch_starts():  # type: () -> None
     for name in ("execve", "posix_spawn", "posix_spawnp", "spawnve" if WINDOWS else "_spawnvef"):
         if hasattr(os, name):
             setattr(os, name, _starting(getattr(os, name)))
+
+
+def _watch_folder():  # type: () -> None
+    """Know of every chdir, in place of asking for the current folder at every sqlite3.connect of a relative path."""
+    native = sys.modules["nt" if WINDOWS else "posix"]
+    for name in ("chdir", "fchdir"):
+        if hasattr(os, name):
+            wrapper = _moving(getattr(os, name))
+            setattr(os, name, wrapper)
+            setattr(native, name, wrapper)
+
+
+def _moving(real):  # type: (Callable[..., object]) -> object
+    def moves(*words, **named):  # type: (object, object) -> None
+        real(*words, **named)
+        databases = sys.modules.get("_autopack_run_guard.databases")
+        if databases is not None:
+            databases.forget_relative()
+
+    return like(moves, real)
 
 
 def _starting(real):  # type: (object) -> object

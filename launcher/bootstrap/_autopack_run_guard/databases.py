@@ -27,9 +27,6 @@ def watch_sqlite(module: "Any") -> None:
     if not hasattr(_sqlite3, "_autopack_run"):
         wrapped = (_Connector(_sqlite3.connect).connect, _recording(_sqlite3.Connection))
         _sqlite3._autopack_run = wrapped  # type: ignore[attr-defined]
-        for name in ("chdir", "fchdir"):
-            if hasattr(os, name):
-                setattr(os, name, _forgetting(getattr(os, name)))
     module.connect, module.Connection = _sqlite3._autopack_run  # type: ignore[attr-defined]
     _sqlite3.connect, _sqlite3.Connection = module.connect, module.Connection  # type: ignore[misc]
 
@@ -41,13 +38,10 @@ def forget() -> None:
     _relative.clear()
 
 
-def _forgetting(real: "Any") -> "Any":
-    def changes(*words: "Any", **named: "Any") -> None:
-        real(*words, **named)
-        _seen.difference_update(_relative)
-        _relative.clear()
-
-    return guard.like(changes, real)
+def forget_relative() -> None:
+    """After a chdir: the same words mean another file."""
+    _seen.difference_update(_relative)
+    _relative.clear()
 
 
 class _Connector:
@@ -70,13 +64,15 @@ def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
     result = real(*words, **named)
     if place:  # only now: what could not be opened may be opened by the next attempt
         record_file(place, new)
-    if guard.active and isinstance(database, str):
+    if guard.active and isinstance(database, str) and not uri:
         _remember(database)
     return result
 
 
 def _remember(database: str) -> None:
-    """The next connect with these words is one that need not be looked at."""
+    """The next connect with these words is one that need not be looked at; a link may lead elsewhere by then."""
+    if database != ":memory:" and os.path.realpath(database) != os.path.abspath(database):
+        return
     _seen.add(database)
     if not os.path.isabs(database):
         _relative.add(database)
@@ -131,10 +127,10 @@ def _path(text: str, uri: "Any") -> str:
     if uri and text.startswith("file:"):
         from urllib.parse import unquote
 
-        text, _, query = text[5:].partition("?")
-        if "mode=memory" in query:
+        text, _, query = text[5:].partition("#")[0].partition("?")
+        if {"mode=memory", "vfs=memdb"} & set(unquote(query).split("&")):
             return ":memory:"
-        text = unquote(text.partition("#")[0])
+        text = unquote(text)
         if text.startswith("//"):
             text = "/" + text[2:].partition("/")[2]
         if guard.WINDOWS and text[:1] == "/" and text[2:3] == ":":
