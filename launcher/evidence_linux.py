@@ -142,7 +142,7 @@ class LinuxEyes:
             self._others.add(other)
 
 
-def _program(pid: int, state: State) -> tuple[str, bool]:
+def _program(pid: int, state: State) -> tuple[str, str]:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = os.fsdecode(file.read()).split("\0")

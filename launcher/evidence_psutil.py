@@ -65,7 +65,7 @@ def _admit(process: "psutil.Process", seen: Seen) -> bool:
     return True
 
 
-def _program(process: "psutil.Process") -> tuple[str, bool]:
+def _program(process: "psutil.Process") -> tuple[str, str]:
     import psutil
 
     program, words = "", list[str]()

@@ -20,7 +20,7 @@ class Process(NamedTuple):
 class Opening(NamedTuple):
     """A database opened, or refused before it was (blocked). place: an absolute path, or `dialect://host:port/name`.
 
-    where: `file:line` in the program's own code. new: the file was not there before.
+    where: `file:line` in the program's own code. new: the file was not there before. at: nanoseconds since 1970.
     """
 
     pid: int
@@ -31,6 +31,7 @@ class Opening(NamedTuple):
     where: str
     new: bool
     blocked: bool
+    at: int
 
 
 class Override(NamedTuple):
@@ -46,7 +47,10 @@ class Override(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A program that a guarded one started. unguarded: the option that keeps the guard out of it, or ""."""
+    """A program that a guarded one started. child: its pid, 0 where that is not known (os.system).
+
+    unguarded: the option that keeps the guard out of it, or "".
+    """
 
     pid: int
     child: int
@@ -56,13 +60,17 @@ class Start(NamedTuple):
 
 
 class Records(NamedTuple):
-    """All records of a run folder. errors: what the guards could not do, in words."""
+    """All records of a run folder. errors: what the guards could not do, in words.
+
+    replaced: processes that have become another program in which no guard has started, with its name.
+    """
 
     processes: list[Process]
     openings: list[Opening]
     overrides: list[Override]
     starts: list[Start]
     errors: list[tuple[int, str]]
+    replaced: dict[int, str]
 
 
 _KINDS: dict[str, tuple[type[Any], str]] = {
@@ -75,12 +83,16 @@ _KINDS: dict[str, tuple[type[Any], str]] = {
 
 def read_records(folder: str) -> Records:
     """Read all records of the folder, in the order in which each process wrote them; what is broken is passed over."""
-    records = Records([], [], [], [], [])
+    records = Records([], [], [], [], [], {})
     for event in _events(folder):
         kind = event.get("event")
         if kind == "error":
             records.errors.append((event.get("pid", 0), str(event.get("text", ""))))
+        elif kind == "exec":
+            records.replaced[event.get("pid", 0)] = str(event.get("program", ""))
         elif kind in _KINDS:
+            if kind == "start":
+                records.replaced.pop(event.get("pid", 0), None)
             shape, name = _KINDS[kind]
             with contextlib.suppress(KeyError):
                 getattr(records, name).append(shape(*(event[field] for field in shape._fields)))

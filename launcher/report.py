@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from launcher import drift
 from launcher.output import printable
 from launcher.records import Override, Records, Start
+from launcher.seen import STARTER
 from launcher.strays import Change
 from launcher.usage import MEMORY, Observed, Pinned, Used, collect
 
@@ -58,19 +59,21 @@ def judge(
 
 
 def _unguarded(observed: Observed, records: Records) -> list[str]:
-    """The Python processes without a guard: those that were seen, and those that a guarded one has started."""
-    guarded = {process.pid for process in records.processes}
-    started = {start.child: start for start in records.starts}
-    seen = observed.watch.processes
-    found = {pid: f"{seen[pid].name} (pid {pid})" for pid in seen if seen[pid].python and pid not in guarded}
-    for pid, start in started.items():
-        if start.unguarded and pid not in guarded:
-            found[pid] = _started(start)
-    return [found[pid] for pid in sorted(found)]
+    """The programs without a guard: those that were seen, and those that a guarded one has started or become.
+
+    A shell or another language may open what it likes, and start a Python without the guard.
+    """
+    guarded = {process.pid for process in records.processes} - set(records.replaced)
+    processes = observed.watch.processes.items()
+    found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if seen.kind != STARTER}
+    found |= {pid: f"{name} (pid {pid})" for pid, name in records.replaced.items()}
+    found |= {start.child: _started(start) for start in records.starts if start.child not in observed.starters()}
+    return [found[pid] for pid in sorted(found) if pid not in guarded]
 
 
 def _started(start: Start) -> str:
-    return f"{start.program} {start.unguarded} (pid {start.child}, started at {start.where})"
+    pid = f"pid {start.child}, " if start.child else ""
+    return f"{f'{start.program} {start.unguarded}'.rstrip()} ({pid}started at {start.where})"
 
 
 def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:

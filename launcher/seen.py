@@ -10,18 +10,22 @@ from launcher.environment import WINDOWS
 from launcher.output import masked, printable
 
 NAME_LIMIT = 100
+PYTHON, STARTER, OTHER = "python", "starter", "other"
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*w?(_d)?$", re.IGNORECASE)
 _WITH_ARGUMENT = ("-W", "-X", "--check-hash-based-pycs")
 
 
 class Process(NamedTuple):
-    """One process of the tree. name: program, and for Python its script or module; created: seconds since 1970."""
+    """One process of the tree. name: program, and for Python its script or module; created: seconds since 1970.
+
+    kind: `python`, `starter` (it only starts Python) or `other`.
+    """
 
     pid: int
     parent: int
     name: str
-    python: bool
+    kind: str
     created: float
 
 
@@ -59,9 +63,9 @@ class Seen:
         self.processes[process.pid] = process
         self.live[process.pid] = process.created
 
-    def rename(self, pid: int, name: str, python: bool) -> None:
+    def rename(self, pid: int, name: str, kind: str) -> None:
         """The process has become another program; its parent, which may have ended, stays the first one."""
-        self.processes[pid] = self.processes[pid]._replace(name=name, python=python)
+        self.processes[pid] = self.processes[pid]._replace(name=name, kind=kind)
 
     def note_file(self, file: OpenFile) -> None:
         """Keep the file; a later look may know that it was deleted."""
@@ -79,8 +83,8 @@ class Seen:
             self.connections.add(Connection(pid, *remote))
 
 
-def describe(program: str, words: Sequence[str]) -> tuple[str, bool]:
-    """A short name for the program, and whether it is Python.
+def describe(program: str, words: Sequence[str]) -> tuple[str, str]:
+    """A short name for the program, and its kind.
 
     program: its file; words: its command line, of which only Python's script or module is shown, since any other word
     may be a password. A process may have overwritten it (setproctitle), which leaves one word.
@@ -89,7 +93,8 @@ def describe(program: str, words: Sequence[str]) -> tuple[str, bool]:
     name = name[:-4] if name.lower().endswith(".exe") else name
     python = _PYTHON.match(name) is not None
     shown = f"{name} {_script(words[1:])}".rstrip() if python else name
-    return printable(masked(shown))[:NAME_LIMIT], python and not _only_starts_python(program)
+    kind = STARTER if _only_starts_python(program, python) else PYTHON if python else OTHER
+    return printable(masked(shown))[:NAME_LIMIT], kind
 
 
 def _script(words: Sequence[str]) -> str:
@@ -105,6 +110,18 @@ def _script(words: Sequence[str]) -> str:
     return ""
 
 
-def _only_starts_python(program: str) -> bool:
-    """Whether it is the python.exe of a virtual environment on Windows: it starts the real one and runs no Python."""
-    return WINDOWS and os.path.exists(os.path.join(os.path.dirname(program), os.pardir, "pyvenv.cfg"))
+def _only_starts_python(program: str, python: bool) -> bool:
+    """Whether it runs nothing itself, on Windows: a virtual environment's python.exe, or a console script's .exe.
+
+    A script's .exe is a small launcher with a zip file behind it, whose last record begins with PK.
+    """
+    if not WINDOWS:
+        return False
+    if python:
+        return os.path.exists(os.path.join(os.path.dirname(program), os.pardir, "pyvenv.cfg"))
+    try:
+        with open(program, "rb") as file:
+            file.seek(-22, os.SEEK_END)
+            return file.read(4) == b"PK\5\6"
+    except OSError:
+        return False

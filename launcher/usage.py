@@ -10,6 +10,7 @@ from launcher.identity.expectation import Identity
 from launcher.identity.url import DatabaseURL, parse_database_url, same_database
 from launcher.identity.verdict import look_at
 from launcher.records import Opening, Records, read_records
+from launcher.seen import STARTER
 from launcher.strays import Change
 
 MEMORY = ":memory:"
@@ -60,6 +61,10 @@ class Observed(NamedTuple):
     folder: str
     watch: Watch
 
+    def starters(self) -> set[int]:
+        """Processes that only start Python, as a virtual environment's python.exe on Windows does."""
+        return {pid for pid, process in self.watch.processes.items() if process.kind == STARTER}
+
     def records(self) -> Records:
         """What its guards have recorded up to now."""
         return read_records(self.folder)
@@ -69,7 +74,8 @@ class Used(NamedTuple):
     """One database that was used, or would have been (blocked).
 
     place: a path, `:memory:` or a server's text. by: the programs by their pid. where: the first line that opened it,
-    "" where only the outside shows it. how: `opened`, `open` (seen from outside) or `changed`.
+    "" where only the outside shows it; at: when, in nanoseconds since 1970. how: `opened`, `open` (seen from outside)
+    or `changed`.
     """
 
     place: str
@@ -79,6 +85,7 @@ class Used(NamedTuple):
     how: str
     new: bool = False
     blocked: bool = False
+    at: int = 0
 
     @property
     def programs(self) -> str:
@@ -109,14 +116,16 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     at = pinned.is_at(opening.place, opening.device, opening.inode)
     by = {opening.pid: program}
-    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked)
+    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked, opening.at)
 
 
 def _add(found: dict[str, Used], used: Used) -> None:
     key = "" if used.pinned else f"{used.blocked} {os.path.normcase(used.place)}"
     old = found.setdefault(key, used)
-    by = used.by | old.by
-    found[key] = old._replace(by=by, where=old.where or used.where, new=old.new or used.new)
+    first = min((each for each in (old, used) if each.where), key=lambda each: each.at, default=old)
+    how = "opened" if "opened" in (old.how, used.how) else old.how
+    new = old.new or used.new
+    found[key] = old._replace(by=used.by | old.by, where=first.where, at=first.at, how=how, new=new)
 
 
 class Content(NamedTuple):

@@ -65,7 +65,7 @@ def test_an_open_database_is_seen_with_its_process(tmp_path: Path) -> None:
         (file,) = watch.files.values()
     assert (file.pid, file.device, file.inode, file.deleted) == (one.own, found.st_dev, found.st_ino, False)
     assert os.path.samefile(file.path, tmp_path / "x.db")
-    assert watch.processes[one.own].python
+    assert watch.processes[one.own].kind == "python"
     assert watch.processes[one.own].name.endswith(" child.py")
 
 
@@ -171,7 +171,7 @@ def test_windows_python_of_a_virtual_environment_runs_no_python(
 def test_of_the_two_that_windows_starts_one_runs_python(tmp_path: Path) -> None:
     with child("", tmp_path) as one:
         watch = looked(one.pid)
-    assert [each.pid for each in watch.processes.values() if each.python] == [one.own]
+    assert [each.pid for each in watch.processes.values() if each.kind == "python"] == [one.own]
 
 
 # Linux: the files by device and inode, whatever became of their names
@@ -382,7 +382,7 @@ def test_other_languages(program: str, tmp_path: Path) -> None:
             assert process.stdout.readline() == b"ready\n"
             watch = looked(process.pid)
             assert names(watch) == {("x.db", False)}
-            assert not watch.processes[process.pid].python
+            assert watch.processes[process.pid].kind != "python"
         finally:
             process.kill()
 

@@ -10,7 +10,8 @@ from running import last_line, run, write
 
 pytestmark = pytest.mark.posix
 pytest.importorskip("psycopg")
-from postgres import PASSWORD, Postgres, postgres  # noqa: E402 (needs POSIX's users)
+pytest.importorskip("pwd")  # of POSIX
+from postgres import PASSWORD, Postgres, postgres  # noqa: E402
 
 PROGRAM = """
 import os, sys

@@ -20,6 +20,7 @@ def refused(name: str, value: "str | None", how: str, source: str = "", soft: bo
     raise: so with python-dotenv, whose caller often cannot know what the file says. Raises PinnedVariableError where
     the launch says `error`.
     """
+    __tracebackhide__ = True
     reader = places.calling_module(_DOTENV)
     if reader is not None:
         soft, source = True, source or source_of(reader.f_locals.get("self"), name)
@@ -92,8 +93,8 @@ def _explained(name: str, by: str) -> str:
     action = os.environ.get("AUTOPACK_RUN_TASK") or "exec …"
     file = os.environ.get("AUTOPACK_RUN_FILE", "autopack-run.toml")
     return (
-        f"{name} is pinned by autopack-run (profile '{profile}' of {file}), and {by}. The pin was kept."
-        f" A program that is meant to change it: autopack-run --pins allow {profile} {action}"
+        f"{name} is pinned by autopack-run; to let this program change it: autopack-run --pins allow {profile} {action}"
+        f" ({by}; the pin was kept; profile '{profile}' of {file})"
     )
 
 

@@ -15,17 +15,38 @@ _ENV_POSITION = 10  # of `env` among the arguments of subprocess.Popen
 _SKIPPING = "IES"  # Python's options that skip sitecustomize or PYTHONPATH
 
 
+_ENV_PLACES = {"execve": 2, "posix_spawn": 2, "posix_spawnp": 2, "spawnve": 3, "_spawnvef": 3}
+
+
 def start(real: "Any", words: "Any", named: "Any") -> "Any":
-    """Call the real os.execve, os.posix_spawn(p) or os.spawnve with an environment that keeps the pins."""
-    place = 3 if real.__name__ in ("spawnve", "_spawnvef") else 2
+    """Call the real function of `os` with an environment that keeps the pins, and record what it starts."""
+    name = real.__name__
+    place = _ENV_PLACES.get(name)
     if "env" in named:
         named["env"] = kept(named["env"])
-    elif len(words) > place:
+    elif place and len(words) > place:
         words = (*words[:place], kept(words[place]), *words[place + 1 :])
+    if name.startswith("exec"):
+        return _replaced(real, words, named)
+    if name == "system":
+        note(0, words[0] if words else named.get("command", ""))
     result = real(*words, **named)
-    if guard.active and real.__name__.startswith("posix_spawn"):  # spawnve returns a handle or a code
+    if guard.active and name.startswith("posix_spawn"):  # spawnve returns a handle or a code
         note(result, named["argv"] if "argv" in named else words[1])
     return result
+
+
+def _replaced(real: "Any", words: "Any", named: "Any") -> "Any":
+    """This process becomes another program: whether that has a guard, its own record tells."""
+    if guard.active and guard.folders:
+        program = words[0] if words else named.get("path", "")
+        shown = os.fsdecode(program) if isinstance(program, (str, bytes, os.PathLike)) else ""
+        record.write({"event": "exec", "program": os.path.basename(shown)})
+    try:
+        return real(*words, **named)
+    finally:  # it did not
+        if guard.active and guard.folders:
+            record.begin("exec")
 
 
 def watch_subprocess(module: "Any") -> None:
@@ -124,7 +145,7 @@ def note(pid: int, words: "Any") -> None:
         listed = [os.fsdecode(word) for word in words] if isinstance(words, (list, tuple)) else [os.fsdecode(words)]
     except TypeError:
         listed = [""]
-    program = listed[0] if len(listed) > 1 else listed[0].split(" ", 1)[0]
+    program = os.path.basename(listed[0] if len(listed) > 1 else (listed[0].split() or [""])[0])
     from _autopack_run_guard import places
 
     event = {"event": "spawn", "child": pid, "program": program, "where": places.own_place()}

@@ -1,5 +1,6 @@
 """Which databases this process opens, and on which line it does so first."""
 
+import abc
 import os
 
 import _autopack_run_guard as guard
@@ -51,10 +52,19 @@ class _Connector:
         self.real = real
         guard.like(_Connector.connect, real)
 
+    def __reduce__(self) -> "Any":
+        return _connector, ()  # a pool of processes gets its own
+
     def connect(self, *words: "Any", **named: "Any") -> "Any":
         if words and words[0].__class__ is str and words[0] in _seen:
             return self.real(*words, **named)
         return _opening(self.real, words[0] if words else named.get("database"), words, named)
+
+
+def _connector() -> "Any":
+    import sqlite3
+
+    return getattr(sqlite3.connect, "__self__", sqlite3)
 
 
 def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
@@ -84,12 +94,12 @@ def _recording(real: "Any") -> "Any":
     Connections that `connect` makes are of the real class, which is quicker, and count as instances of this one.
     """
 
-    class Same(type):
+    class Same(abc.ABCMeta):  # so that a class may be this one's and abc.ABC's
         def __instancecheck__(cls, instance: "Any") -> bool:
-            return isinstance(instance, real) if cls is Connection else type.__instancecheck__(cls, instance)
+            return isinstance(instance, real) if cls is Connection else super().__instancecheck__(instance)
 
         def __subclasscheck__(cls, subclass: "Any") -> bool:
-            return issubclass(subclass, real) if cls is Connection else type.__subclasscheck__(cls, subclass)
+            return issubclass(subclass, real) if cls is Connection else super().__subclasscheck__(subclass)
 
         def __eq__(cls, other: object) -> bool:
             return cls is other or (cls is Connection and other is real)

@@ -14,17 +14,17 @@ _PACKAGES = ("site-packages", "dist-packages")
 # Where a program is itself an installed package, these are still not its own code.
 _TOOLS = (
     *("sqlalchemy", "aiosqlite", "dotenv", "environ", "environs", "dynaconf", "pydantic_settings"),
-    *("_pytest", "pluggy", "click", "flask", "uvicorn", "gunicorn"),
+    *("_pytest", "pytest", "pluggy", "xdist", "execnet", "click", "flask", "uvicorn", "gunicorn"),
 )
 
 
 def own_place() -> str:
     """`file:line` of the innermost line of the program's own code, else of the library that acted."""
     frames = list(_frames(sys._getframe(1)))
-    for chosen in (_is_own, _is_typed, _is_program):
+    for chosen in (_is_own, _is_test, _is_typed, _is_program):
         for file, line in frames + _awaiting():
             if chosen(file):
-                return _text(file, line)
+                return os.environ["PYTEST_CURRENT_TEST"] if chosen is _is_test else _text(file, line)
     return _text(*frames[0]) if frames else "?"
 
 
@@ -57,6 +57,11 @@ def _awaiting() -> "list[tuple[str, int]]":
 
 def _is_own(file: str) -> bool:
     return not (file.startswith(("<", _LIBRARY)) or _package(file))
+
+
+def _is_test(_file: str) -> bool:
+    """A test whose own line is not among the frames, since a decorator acts for it."""
+    return "PYTEST_CURRENT_TEST" in os.environ
 
 
 def _is_typed(file: str) -> bool:

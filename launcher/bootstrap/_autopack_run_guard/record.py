@@ -71,7 +71,7 @@ def write(event: "dict[str, object]") -> None:
     _count += 1
     if _count > LIMIT:
         event = {"event": "error", "text": f"more than {LIMIT} records; the rest is not recorded"}
-    data = (ascii(dict(event, pid=_getpid())) + "\n").encode("ascii")
+    data = (ascii(dict(event, pid=_getpid(), at=time.time_ns())) + "\n").encode("ascii")
     for folder in list(guard.folders):
         try:
             _append(os.path.join(folder, _name), data)

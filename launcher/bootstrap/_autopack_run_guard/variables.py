@@ -62,29 +62,34 @@ def _refused(key: "Any", value: "Any", how: str) -> bool:
         return text is None
     from _autopack_run_guard import attempts
 
+    __tracebackhide__ = True  # of pytest: the line that matters is the test's own
     attempts.refused(name, text, how)
     return True
 
 
 def _guarded_set(self: "Any", key: "Any", value: "Any") -> None:
+    __tracebackhide__ = True
     if _is_pin(key) and isinstance(value, (str, bytes)) and _refused(key, value, "os.environ[...] ="):
         return
     _set(self, key, value)
 
 
 def _guarded_delete(self: "Any", key: "Any") -> None:
+    __tracebackhide__ = True
     if _is_pin(key) and key in self and _refused(key, None, "removed from os.environ"):
         return
     _delete(self, key)
 
 
 def _guarded_putenv(name: "Any", value: "Any") -> None:
+    __tracebackhide__ = True
     if _is_pin(name) and isinstance(value, (str, bytes)) and _refused(name, value, "os.putenv"):
         return
     _putenv(name, value)
 
 
 def _guarded_unsetenv(name: "Any") -> None:
+    __tracebackhide__ = True
     if _is_pin(name) and _refused(name, None, "os.unsetenv"):
         return
     _unsetenv(name)
