@@ -124,26 +124,26 @@ def test_stopping_before_starting_and_looking_at_nobody() -> None:
 
 # What is shown of a program: never a word that may be a password.
 SHOWN = {
-    "a script": (["/usr/bin/python3.11", "drain.py", "--password", "hunter2"], ("python3.11 drain.py", True)),
-    "a module": (["/opt/python", "-u", "-m", "uvicorn", "app:app"], ("python -m uvicorn", True)),
-    "a module in one word": (["python3", "-muvicorn"], ("python3 -m uvicorn", True)),
-    "code": (["python3", "-Ic", "password = 'hunter2'"], ("python3 -c", True)),
-    "options with a value": (["python3", "-X", "dev", "-W", "error", "-OO", "x.py", "hunter2"], ("python3 x.py", True)),
+    "a script": (["/usr/bin/python3.11", "drain.py", "--password", "hunter2"], ("python3.11 drain.py", "python")),
+    "a module": (["/opt/python", "-u", "-m", "uvicorn", "app:app"], ("python -m uvicorn", "python")),
+    "a module in one word": (["python3", "-muvicorn"], ("python3 -m uvicorn", "python")),
+    "code": (["python3", "-Ic", "password = 'hunter2'"], ("python3 -c", "python")),
+    "options with a value": (["python3", "-X", "dev", "-W", "error", "-OO", "x.py", "hunter2"], ("python3 x.py", "python")),
     "options with a value in one word": (
         ["python3", "-Xpycache_prefix=/c", "-Wimport", "x.py"],
-        ("python3 x.py", True),
+        ("python3 x.py", "python"),
     ),
-    "no script": (["python3"], ("python3", True)),
-    "standard input": (["python3", "-", "hunter2"], ("python3 -", True)),
-    "Windows": (["python.exe", "x.py"], ("python x.py", True)),
-    "pypy": (["pypy3", "x.py"], ("pypy3 x.py", True)),
-    "another program": (["/usr/bin/psql", "postgresql://u:hunter2@h/db"], ("psql", False)),
-    "nearly Python": (["/usr/bin/python-config", "--libs"], ("python-config", False)),
-    "replaced on the disk": (["/usr/bin/node (deleted)", "server.js"], ("node", False)),
-    "a title of its own": (["/usr/bin/python3", ""], ("python3", True)),
-    "a terminal's orders": (["python3", "x\x1b[2J.py"], ("python3 x\\x1b[2J.py", True)),
-    "a URL for a script": (["python3", "http://u:hunter2@h/x.py"], ("python3 http://u:***@h/x.py", True)),
-    "unknown": ([""], ("", False)),
+    "no script": (["python3"], ("python3", "python")),
+    "standard input": (["python3", "-", "hunter2"], ("python3 -", "python")),
+    "Windows": (["python.exe", "x.py"], ("python x.py", "python")),
+    "pypy": (["pypy3", "x.py"], ("pypy3 x.py", "python")),
+    "another program": (["/usr/bin/psql", "postgresql://u:hunter2@h/db"], ("psql", "other")),
+    "nearly Python": (["/usr/bin/python-config", "--libs"], ("python-config", "other")),
+    "replaced on the disk": (["/usr/bin/node (deleted)", "server.js"], ("node", "other")),
+    "a title of its own": (["/usr/bin/python3", ""], ("python3", "python")),
+    "a terminal's orders": (["python3", "x\x1b[2J.py"], ("python3 x\\x1b[2J.py", "python")),
+    "a URL for a script": (["python3", "http://u:hunter2@h/x.py"], ("python3 http://u:***@h/x.py", "python")),
+    "unknown": ([""], ("", "other")),
 }
 
 
@@ -164,7 +164,7 @@ def test_windows_python_of_a_virtual_environment_runs_no_python(
     (tmp_path / "pyvenv.cfg").touch()
     monkeypatch.setattr(seen, "WINDOWS", True)
     program = str(tmp_path / "Scripts" / "python.exe")
-    assert describe(program, [program, "x.py"]) == ("python x.py", False)
+    assert describe(program, [program, "x.py"]) == ("python x.py", "starter")
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="Windows starts two processes")
