@@ -19,6 +19,8 @@ assert sys.platform != "win32"  # there child_windows does this
 _KEYS = (signal.SIGINT, signal.SIGQUIT)
 # These come to the launcher alone; USR1 and USR2 would end it and leave the child behind (uv's child.rs).
 _SENT = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# These end the launcher as well, once its child has ended; the others were meant for the child alone.
+_ENDING = (*_KEYS, signal.SIGTERM, signal.SIGHUP)
 # What a whole tree's main program has left running gets this long, in seconds, after it has ended by itself.
 _REST = 5.0
 _KEEPER = child_keeper.Keeper()
@@ -45,9 +47,10 @@ def run(command: Command, whole: bool, started: Callable[["Running"], object] | 
             if started is not None:
                 started(running)
             code = running.wait()
+            relay.let_go()
         finally:
             running.stop(_REST) if whole or running.poll() is None else running.free()
-    return INTERRUPTED if signal.SIGINT in relay.seen else code
+    return INTERRUPTED if signal.SIGINT in relay.seen else 128 + relay.own if relay.own else code
 
 
 def start(command: Command, output: str) -> "Running":
@@ -82,7 +85,7 @@ class Running:
         self._tie = tie
         self._code: int | None = None
         self._reaping, self._stopping = threading.Lock(), threading.Lock()
-        self._freed = False
+        self._freed = self._hurried = False
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
@@ -104,10 +107,14 @@ class Running:
         """End it, and what belongs to it; its exit code."""
         with self._stopping:
             if not self._freed:
-                child_tree.end([self._tie], grace)
+                child_tree.end([self._tie], grace, lambda: self._hurried)
                 self.wait()
                 self.free()
         return self.wait()
+
+    def hurry(self) -> None:
+        """Let `stop`, which may be waiting, end what is left by force at once."""
+        self._hurried = True
 
     def free(self) -> None:
         """Loose the tie of what has ended."""
@@ -129,11 +136,14 @@ class _Relay:
     """Passes signals on to the child; those of the terminal's keys only where it has not done so, or the second time.
 
     Once the child has ended, its number may be another process's, and a signal is the launcher's own again.
+    own: the one by which the launcher has then to end, or 0.
     """
 
     def __init__(self) -> None:
-        self.pid = 0
         self.seen: set[int] = set()
+        self.own = 0
+        self._child: Running | None = None
+        self._gone = False
         self._early: list[int] = []
         self._before: dict[int, signal._HANDLER] = {}
 
@@ -150,21 +160,33 @@ class _Relay:
 
     def take(self, running: Running) -> None:
         """This is the child now: pass on what came while it was being started."""
-        self.pid = running.pid
+        self._child = running
         for number in self._early:
-            self._pass_on(number)
+            self._pass_on(running, number)
+
+    def let_go(self) -> None:
+        """The child has ended by itself: what comes from now on means the launcher, which is tidying up after it."""
+        self._gone = True
 
     def _received(self, number: int, _frame: object) -> None:
         again = number in self.seen
         self.seen.add(number)
-        if not self.pid:
+        if self._child is None:
             self._early.append(number)
+        elif self._gone:
+            self._end(self._child, number)
         elif number not in _KEYS or again or not _in_foreground():
-            self._pass_on(number)
+            self._pass_on(self._child, number)
 
-    def _pass_on(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended meanwhile, or is another user's
-            os.kill(self.pid, number)
+    def _end(self, child: Running, number: int) -> None:
+        if number in _ENDING:
+            self.own = self.own or number
+            child.hurry()
+
+    def _pass_on(self, child: Running, number: int) -> None:
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # just ended, or another user's
+                os.kill(child.pid, number)
 
 
 def _in_foreground() -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 assert sys.platform != "win32"  # there a job object holds the tree
@@ -70,13 +71,17 @@ def find(tie: Tie, patience: float) -> bool:
     return bool(found)
 
 
-def end(ties: list[Tie], grace: float) -> None:
-    """End what is tied as an operator would, by force after `grace` seconds; returns when nothing of it runs."""
+def end(ties: list[Tie], grace: float, hurried: Callable[[], bool] = lambda: False) -> None:
+    """End what is tied as an operator would, by force after `grace` seconds; returns when nothing of it runs.
+
+    hurried: asked again and again; from its first yes on there is no grace left.
+    """
     started, pause, told = time.monotonic(), 0.004, False
     while True:
         table = processes()
         found = {process.pid: process for tie in ties for process in members(tie, table)}.values()
         passed = time.monotonic() - started
+        grace = min(grace, passed) if hurried() else grace
         if not found or passed > grace + _LAST:
             return
         # What comes into being later (a dump before the end) is let be until the time is up.

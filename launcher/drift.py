@@ -3,29 +3,39 @@
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from typing import NamedTuple
 
 from launcher.errors import WrongDataError
 from launcher.usage import EMPTY, GONE, MEMORY, Content, Pinned, Used, content
 
 
-def problems(used: Sequence[Used], pinned: Pinned, allowed: Sequence[str], folders: Sequence[str]) -> list[str]:
-    """What is drift among the used databases, one text each: another one with required tables, a new stray one.
+class Problem(NamedTuple):
+    """One database that is drift, or "" where something else is. text: the place with all that is known."""
+
+    place: str
+    text: str
+
+
+def problems(used: Sequence[Used], pinned: Pinned, allowed: Sequence[str], folders: Sequence[str]) -> list[Problem]:
+    """What is drift among the used databases: another one with required tables, a new stray one.
 
     allowed: globs of databases that are none. folders: {root} and the folder of the run, where no new one may appear.
     """
+    folders = [os.path.realpath(folder) for folder in folders]
     found = []
     for each in used:
         if each.pinned or each.place == MEMORY or each.blocked or is_allowed(each.place, allowed):
             continue
         held = content(each.place, pinned)
         if _is_drift(each, held, folders):
-            found.append(f"{each.place}: {_story(each)}{_holding(held, each)}")
+            found.append(Problem(each.place, f"{each.place}: {_story(each)}{_holding(held, each)}"))
     return found
 
 
 def is_allowed(place: str, globs: Sequence[str]) -> bool:
-    """Whether a glob of allow_databases names the place."""
-    return any(fnmatch(place, glob) for glob in globs)
+    """Whether a glob of allow_databases names the place, with its links or without."""
+    names = {place} if "://" in place else {place, os.path.realpath(place)}
+    return any(fnmatch(name, glob) for name in names for glob in globs)
 
 
 def _is_drift(used: Used, held: Content, folders: Sequence[str]) -> bool:
@@ -47,8 +57,8 @@ def _is_inside(path: str, folders: Sequence[str]) -> bool:
 
 def _below(path: str, folder: str) -> str | None:
     """The path relative to the folder, or None where it is not below it."""
-    prefix = os.path.join(os.path.normcase(folder), "")
-    return path[len(prefix) :] if os.path.normcase(path).startswith(prefix) else None
+    prefix, real = os.path.join(os.path.normcase(folder), ""), os.path.realpath(path)
+    return real[len(prefix) :] if os.path.normcase(real).startswith(prefix) else None
 
 
 def _is_hidden(path: str, folders: Sequence[str]) -> bool:
@@ -80,9 +90,9 @@ def _holding(held: Content, used: Used) -> str:
     return said + (f"; it is '{stamp.database}' (db_id {stamp.db_id})" if stamp else "")
 
 
-def error(what: str, found: Sequence[str], pinned: Pinned) -> WrongDataError:
+def error(what: str, found: Sequence[Problem], pinned: Pinned) -> WrongDataError:
     """The WrongDataError for the problems. what: the program, as `telemetry drain`."""
-    lines = "".join(f"\n  {each}" for each in found)
+    lines = "".join(f"\n  {each.text}" for each in found)
     return WrongDataError(
         "drift",
         f"{what} did not stay on {pinned.shown}:{lines}",

@@ -104,12 +104,12 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._stopped:
-            self._wake.clear()
             used, began = time.thread_time(), time.monotonic()
             self._look(last=False)
             cost = max(_REST * (time.thread_time() - used), time.monotonic() - began)
             pace = next(pace for since, pace in _PACES if time.monotonic() - self._since >= since)
             self._wake.wait(max(pace, min(cost, _LONGEST_REST)))
+            self._wake.clear()  # only then: what was set before the look would be lost, and stop() would wait in vain
 
 
 def _eyes(mark: str) -> _Eyes:

@@ -2,19 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from glob import escape
 from typing import NamedTuple
 
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError
 from launcher.plan import Plan
+from launcher.python_words import skipping_option
 
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
 RUN = "AUTOPACK_RUN_RUN"
 """The variable with the run folder: also the mark by which a process is known to belong to a launch."""
 OUTER = "AUTOPACK_RUN_OUTER"
 PIN = "AUTOPACK_RUN_PIN_"
+_ROOT = "\0root\0"  # no path has it
 _ORIGIN = Origin("launcher", "the guard in the children")
-_SKIPPING = "IES"  # -I, -E and -S skip sitecustomize or PYTHONPATH; -P and -s do not (STYLE.md, measured)
 
 
 class Settings(NamedTuple):
@@ -32,15 +34,24 @@ def settings(plan: Plan) -> Settings:
     if plan.task is None:
         return Settings(pins=plan.request.pins or "error")
     values = plan.task.values
-    place = values.place("allow_databases")
-    globs = (plan.expand(glob, place) for glob in values.get("allow_databases", ()))
     return Settings(
         plan.request.pins or values.get("pins", "block"),
         values.get("databases", "report"),
         bool(values.get("strict")),
         bool(values.get("fail_closed")),
-        tuple(glob if "://" in glob else os.path.abspath(os.path.join(plan.file.root, glob)) for glob in globs),
+        _allowed(plan),
     )
+
+
+def _allowed(plan: Plan) -> tuple[str, ...]:
+    """The globs of allow_databases, absolute; what {root} stands for is no glob, whatever is in it."""
+    if plan.task is None:
+        return ()
+    values = plan.task.values
+    root, place = escape(os.path.realpath(plan.file.root)), values.place("allow_databases")
+    globs = [plan.expand(glob.replace("{root}", _ROOT), place) for glob in values.get("allow_databases", ())]
+    globs = [glob.replace(_ROOT, root) for glob in globs]
+    return tuple(glob if "://" in glob else os.path.normpath(os.path.join(root, glob)) for glob in globs)
 
 
 def variables(plan: Plan, found: Settings, run_folder: str) -> dict[str, str]:
@@ -86,24 +97,3 @@ def refuse_unguarded(words: Sequence[str], place: str) -> None:
             f"{place}: {option} keeps the guard out of this Python, so nothing could be said of what it opens",
             f"leave {option} away (-P and -s keep the guard); or without a verdict: exec -- {words[0]} {option} …",
         )
-
-
-def skipping_option(words: Sequence[str]) -> str:
-    """The option of a Python command line that skips the guard, as `-I`, or "" ."""
-    name = words[0].replace("\\", "/").rsplit("/", 1)[-1].lower()
-    if not name.startswith(("python", "pypy", "py.exe")) and name != "py":
-        return ""
-    rest = iter(words[1:])
-    for word in rest:
-        if not word.startswith("-") or word.startswith("--") or word == "-":
-            return ""
-        for number, letter in enumerate(word[1:], 1):
-            if letter in _SKIPPING:
-                return f"-{letter}"
-            if letter in "cm":
-                return ""
-            if letter in "XW":
-                if number == len(word) - 1:
-                    next(rest, "")
-                break
-    return ""

@@ -12,32 +12,49 @@ from launcher.output import printable, say
 from launcher.ports import refuse_taken
 from launcher.run import Run
 from launcher.run_folder import RunFolder, pinned_elsewhere, write_json
+from launcher.server_proof import UNPROVEN
 from launcher.strays import Workspace
 
 
 def run_judged(launch: Launch) -> int:
-    """Run it and return its exit code; raises WrongDataError (65) where it did not stay on its database."""
+    """Run it and return its exit code; raises WrongDataError (65) where it did not stay on its database.
+
+    A run that ends before its verdict is reported too, with the error's slug.
+    """
     plan = launch.plan
-    guard.refuse_unguarded(launch.words, launch.place)
     _refuse_report(plan.request.report)
+    guard.refuse_unguarded(launch.words, launch.place)
     launch.prove()
     with RunFolder(plan.file.root) as folder:
         run = Run(launch, folder)
-        folder.write("launch.json", _about(run) | {"pinned": run.pinned.url.path if run.pinned.url else ""})
+        pinned = run.pinned.url.path if run.pinned.url else ""
+        folder.write("launch.json", _about(run) | {"pinned": pinned})
         workspace = Workspace([plan.file.root, launch.folder])
-        with contextlib.ExitStack() as stack:
-            run.code = _play(run, stack)
-        run.watch.stop()
+        try:
+            with contextlib.ExitStack() as stack:
+                run.code = _play(run, stack)
+        except LauncherError as error:
+            _write(run, {"verdict": "not started", "error": error.slug, "exit_code": error.code})
+            raise
+        finally:
+            run.watch.stop()
         return _conclude(run, workspace)
 
 
 def _refuse_report(path: str | None) -> None:
-    """A report that cannot be written is told before the run, not after it."""
-    parent = os.path.dirname(os.path.abspath(path)) if path else ""
-    if path and (os.path.isdir(path) or not os.access(parent, os.W_OK)):
+    """A report that cannot be written is told before the run, and an older one must not be taken for this run's."""
+    if not path:
+        return
+    place = os.path.realpath(path)
+    if os.path.isdir(place) or not os.access(os.path.dirname(place), os.W_OK):
         raise ConfigurationError(
             "report", f"--report {path}: it cannot be written there", "--report with a file in a folder of yours"
         )
+    if os.path.isfile(place):
+        try:
+            os.unlink(place)
+        except OSError as error:
+            raise ConfigurationError("report", f"--report {path}: {error.strerror}", "name another file") from None
 
 
 def _play(run: Run, stack: contextlib.ExitStack) -> int:
@@ -64,21 +81,23 @@ def _refuse_port(run: Run) -> None:
 
 def _conclude(run: Run, workspace: Workspace) -> int:
     """Judge, tell and write the report; the exit code."""
-    plan, pinned, code = run.launch.plan, run.pinned, run.code
+    plan, pinned, code = run.launch.plan, run.pinned, run.code or 0
     if pinned.url is None:
+        _write(run, {"verdict": "not proven", "not_proven": ["there is no database to stay on"], "exit_code": code})
         return code
     verdict = report.judge(pinned, run.observed, workspace.changes(), _rules(run), _doubts(run, workspace))
-    problems = (verdict.problems or run.wrong) + _replaced(run)
+    problems = verdict.problems or [drift.Problem("", text) for text in run.wrong]
+    problems += _replaced(run)
     verdict = verdict._replace(problems=problems, word="drift" if problems else verdict.word)
     if not plan.request.quiet:
         for line in report.lines(run.launch.program, verdict, pinned):
             say(line)
     drifted = bool(problems) and (plan.task is None or plan.task.values.get("drift", "fail") == "fail")
-    _write(run, verdict, WRONG_DATA if drifted else code)
+    _write(run, report.as_json(verdict, pinned) | {"exit_code": WRONG_DATA if drifted else code})
     if drifted:
         raise drift.error(f"{run.launch.program} (its own exit code: {code})", problems, pinned)
     for problem in problems:
-        say(printable(f'autopack-run: drift (drift = "warn"): {problem}'))
+        say(printable(f'autopack-run: drift (drift = "warn"): {problem.text}'))
     if proof.creates(plan) and code == 0:
         run.launch.stamp()
     return code
@@ -87,6 +106,7 @@ def _conclude(run: Run, workspace: Workspace) -> int:
 def _doubts(run: Run, workspace: Workspace) -> list[str]:
     """What could not be watched."""
     doubts = [] if run.folder.path else [run.folder.note]
+    doubts += [f"{each['task']}: {each['text']}" for each in run.servers if each["verdict"] == UNPROVEN]
     if not workspace.complete:
         doubts.append(f"{run.launch.plan.file.root} has too many files for all to be watched")
     return doubts
@@ -100,14 +120,14 @@ def _rules(run: Run) -> report.Rules:
     return report.Rules(guard.settings(plan).allowed, opens, folders, elsewhere)
 
 
-def _replaced(run: Run) -> list[str]:
+def _replaced(run: Run) -> list[drift.Problem]:
     """Whether another file is in the proven one's place by now, where no `creates` task was to make one."""
     if run.launch.identity is None or proof.creates(run.launch.plan):
         return []
     try:
         run.launch.refuse_swapped()
     except WrongDataError as error:
-        return [f"{error.message} (during the run)"]
+        return [drift.Problem("", f"{error.message} (during the run)")]
     except LauncherError:
         return []  # a killed writer's journal: the next check tells
     return []
@@ -125,9 +145,9 @@ def _about(run: Run) -> dict[str, Any]:
     }
 
 
-def _write(run: Run, verdict: report.Verdict, final: int) -> None:
-    whole = _about(run) | report.as_json(verdict, run.pinned)
-    whole |= {"ended": time.time(), "child_exit_code": run.code, "exit_code": final, "servers": run.servers}
+def _write(run: Run, found: dict[str, Any]) -> None:
+    """Write what was found, with what the run is, into the run folder and the file of --report."""
+    whole = _about(run) | {"ended": time.time(), "child_exit_code": run.code, "servers": run.servers} | found
     run.folder.write("report.json", whole)
     path = run.launch.plan.request.report
     if not path:

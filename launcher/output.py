@@ -61,10 +61,19 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
-# A URL's user and password, up to the last @ of the word, and what stands behind its ?. A URL taken for a path loses a
-# slash, and on Windows it gets backslashes, which JSON doubles.
-_CREDENTIALS = re.compile(r"(\w:[/\\]{1,4}[^\s:/\\@?]*):\S*@")
-_OPTIONS = re.compile(r"(\w://[^\s?]*\?)[^\s'\",;)]+")
+# A URL's user, up to the colon in front of its password, which goes on to the last @ of the word, and what stands behind
+# its ?. A URL taken for a path loses a slash, and on Windows it gets backslashes, which JSON doubles. None of this may
+# take more than linear time: a server's output may have lines of megabytes.
+_WORD = re.compile(r"\S+")
+_CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:/\\@?]*:")
+_OPTIONS = re.compile(r"(\w://[^\s?]{0,2000}\?)[^\s'\",;)]+")
+
+
+def _without_password(word: re.Match[str]) -> str:
+    text = word[0]
+    last = text.rfind("@")
+    found = _CREDENTIALS.search(text, 0, last) if last > 0 else None
+    return f"{text[: found.end()]}***{text[last:]}" if found else text
 
 
 def masked(text: str) -> str:
@@ -75,4 +84,5 @@ def masked(text: str) -> str:
     """
     if ":/" not in text and ":\\" not in text:
         return text
-    return _OPTIONS.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", text))
+    text = _WORD.sub(_without_password, text) if "@" in text else text
+    return _OPTIONS.sub(r"\1***", text) if "?" in text else text

@@ -14,6 +14,7 @@ from launcher.pins import DATABASE_URL
 from launcher.placeholders import Placeholders
 from launcher.ports import free_port
 from launcher.profiles import Inherited, Profile, ProfileFile, Task
+from launcher.server_order import order
 
 # What a child is told about its launch; an outer launch's facts are not the inner one's.
 FACTS = "AUTOPACK_RUN_"
@@ -110,7 +111,7 @@ class Plan:
         return {name[len(prefix) :]: text for name, text in self.outer.items() if name.startswith(prefix)}
 
     def again(self, task: Task | None, port: int | None) -> "Plan":
-        """The same launch for another task of the profile, or with another port."""
+        """The same launch for another task of the profile, or with another port, which stands above the task's own."""
         request = self.request._replace(port=port)
         return complete(Plan(self.file, self.profile, task, request, self.variables))
 
@@ -134,12 +135,20 @@ class Plan:
 
     @property
     def fixed_port(self) -> int | None:
-        """The `port` of the task, or of a task of its `with`."""
+        """The first `port` among the task and all that run around it, in the order of their start."""
         if self.task is None:
             return None
-        beside = (self.profile.tasks[name] for name in self.task.values.get("with", ()))
-        ports = (task.values.get("port") for task in (self.task, *beside))
+        names = (self.task.name, *order(self.profile, self.task.name))
+        ports = (self.profile.tasks[name].values.get("port") for name in names)
         return next((port for port in ports if port), None)
+
+    def port_beside(self, name: str) -> int:
+        """The port of a task around this one: its own fixed one, else the `{port}` of all.
+
+        `--port` takes the place of the first fixed port, so it moves the task that has it, and whoever asks that one.
+        """
+        own: int | None = self.profile.tasks[name].values.get("port")
+        return own if own and own != self.fixed_port else self.port
 
     @cached_property
     def python(self) -> Interpreter:

@@ -23,22 +23,31 @@ def refuse_taken(port: int) -> None:
         )
 
 
-def holder(port: int) -> str:
-    """The process that listens on the port of the loopback address, as `name (pid N)`; "" where nobody does."""
+def holder(port: int, host: str = "127.0.0.1") -> str:
+    """The process that listens on the port of the loopback address, as `name (pid N)`; "" where nobody does.
+
+    host: that of the server's URL: `::1` is IPv6's loopback address, `localhost` both.
+    """
+    addresses = {"localhost": ("127.0.0.1", "::1"), "::1": ("::1",)}.get(host.lower(), ("127.0.0.1",))
+    return _listener(port) if any(_is_held(address, port) for address in addresses) else ""
+
+
+def _is_held(address: str, port: int) -> bool:
+    import errno
     import socket
 
-    with socket.socket() as probe:
-        if sys.platform == "win32":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:  # connections of an earlier server that are still fading away do not count
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            return ""  # a low port: whether the task may have it is the task's matter
-        except OSError:
-            return _listener(port)
-    return ""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            if sys.platform == "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:  # connections of an earlier server that are still fading away do not count
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except PermissionError:
+        return False  # a low port: whether the task may have it is the task's matter
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a system without IPv6
+    return False
 
 
 def _listener(port: int) -> str:

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,9 +12,7 @@ class Process(NamedTuple):
     """A guarded Python. how: `exec`, or `fork` for a copy of one. program: its script or `-m module`."""
 
     pid: int
-    parent: int
     program: str
-    python: str
     how: str
 
 
@@ -24,7 +23,6 @@ class Opening(NamedTuple):
     """
 
     pid: int
-    kind: str
     place: str
     device: int
     inode: int
@@ -47,16 +45,11 @@ class Override(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A program that a guarded one started. child: its pid, 0 where that is not known (os.system).
+    """A program that a guarded one started. child: its pid, 0 where that is not known (os.system)."""
 
-    unguarded: the option that keeps the guard out of it, or "".
-    """
-
-    pid: int
     child: int
     program: str
     where: str
-    unguarded: str
 
 
 class Records(NamedTuple):
@@ -81,39 +74,62 @@ _KINDS: dict[str, tuple[type[Any], str]] = {
 }
 
 
-def read_records(folder: str) -> Records:
-    """Read all records of the folder, in the order in which each process wrote them; what is broken is passed over."""
-    records = Records([], [], [], [], [], {})
-    for event in _events(folder):
-        kind = event.get("event")
-        if kind == "error":
-            records.errors.append((event.get("pid", 0), str(event.get("text", ""))))
-        elif kind == "exec":
-            records.replaced[event.get("pid", 0)] = str(event.get("program", ""))
-        elif kind in _KINDS:
-            if kind == "start":
-                records.replaced.pop(event.get("pid", 0), None)
-            shape, name = _KINDS[kind]
-            with contextlib.suppress(KeyError):
-                getattr(records, name).append(shape(*(event[field] for field in shape._fields)))
-    return records
+class Reader:
+    """Reads a run folder's records, each once, however often it is asked."""
 
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._offsets: dict[str, int] = {}
+        self._records = Records([], [], [], [], [], {})
+        self._reading = threading.Lock()
 
-def _events(folder: str) -> Iterator[dict[str, Any]]:
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith("guard-"))
-    except OSError:
-        return
-    for name in names:
+    def read(self) -> Records:
+        """All records up to now, in the order in which each process wrote them; what is broken is passed over."""
+        with self._reading:
+            for event in self._new_events():
+                _keep(event, self._records)
+            return self._records
+
+    def _new_events(self) -> Iterator[dict[str, Any]]:
         try:
-            with open(os.path.join(folder, name), encoding="ascii", errors="replace") as file:
-                lines = file.read().splitlines()
-        except OSError:  # Windows: another process has it open for a moment
-            continue
-        for line in lines:
-            try:
-                event = ast.literal_eval(line)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):  # a line that a kill cut off
-                continue
-            if isinstance(event, dict):
-                yield event
+            names = sorted(name for name in os.listdir(self._folder) if name.startswith("guard-"))
+        except OSError:
+            return
+        for name in names:
+            for line in self._new_lines(name):
+                try:
+                    event = ast.literal_eval(line)
+                except (ValueError, SyntaxError, MemoryError, RecursionError):  # a line that a kill cut off
+                    continue
+                if isinstance(event, dict):
+                    yield event
+
+    def _new_lines(self, name: str) -> list[str]:
+        offset = self._offsets.get(name, 0)
+        try:
+            with open(os.path.join(self._folder, name), "rb") as file:
+                # The first line is written over when the disk is full, so it is read again.
+                first = file.readline() if offset else b""
+                file.seek(offset)
+                data = file.read()
+        except OSError as error:
+            return [repr({"event": "error", "text": f"{name} could not be read ({error.strerror})"})]
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offsets[name] = offset + len(whole)
+        return (first + whole).decode("ascii", "replace").splitlines()
+
+
+def _keep(event: dict[str, Any], records: Records) -> None:
+    kind, pid = event.get("event"), event.get("pid", 0)
+    if kind == "error":
+        said = (pid, str(event.get("text", "")))
+        if said not in records.errors:
+            records.errors.append(said)
+    elif kind == "exec":
+        records.replaced[pid] = str(event.get("program", ""))
+    elif kind in _KINDS:
+        if kind == "start":
+            records.replaced.pop(pid, None)
+        shape, name = _KINDS[kind]
+        with contextlib.suppress(KeyError):
+            getattr(records, name).append(shape(*(event[field] for field in shape._fields)))

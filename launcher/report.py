@@ -1,5 +1,6 @@
 """The verdict of a run: one report after the child, for a person and as JSON."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ class Verdict(NamedTuple):
     """What a run did. word: `proven`, `not proven` or `drift`. problems: the drift; doubts: why not proven."""
 
     word: str
-    problems: list[str]
+    problems: list[drift.Problem]
     doubts: list[str]
     used: list[Used]
     overrides: list[Override]
@@ -41,12 +42,12 @@ def judge(
 ) -> Verdict:
     """Put the evidence together. doubts: what could not be watched, in words."""
     records = [each.records() for each in observed]
-    ours = [change for change in changes if change.path not in rules.elsewhere]
+    ours = [change for change in changes if os.path.normcase(os.path.realpath(change.path)) not in rules.elsewhere]
     used = collect(pinned, observed, ours)
     problems = drift.problems(used, pinned, rules.allowed, rules.folders)
     opened = any(each.pinned and each.how != "changed" for each in used)
     if rules.opens and not opened:
-        problems.append(f"{pinned.shown} was never opened (opens = true)")
+        problems.append(drift.Problem("", f"{pinned.shown} was never opened (opens = true)"))
     unguarded = [text for each, found in zip(observed, records, strict=True) for text in _unguarded(each, found)]
     lacking = list(doubts) + [text for found in records for _, text in found.errors]
     if not opened:
@@ -65,15 +66,19 @@ def _unguarded(observed: Observed, records: Records) -> list[str]:
     """
     guarded = {process.pid for process in records.processes} - set(records.replaced)
     processes = observed.watch.processes.items()
-    found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if seen.kind != STARTER}
+    found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if seen.kind != STARTER and pid not in guarded}
     found |= {pid: f"{name} (pid {pid})" for pid, name in records.replaced.items()}
-    found |= {start.child: _started(start) for start in records.starts if start.child not in observed.starters()}
-    return [found[pid] for pid in sorted(found) if pid not in guarded]
+    # A fork copies the guard, and what the copy becomes then may have none.
+    begun = {process.pid for process in records.processes if process.how == "exec"}
+    starts = [start for start in records.starts if start.child not in begun | observed.starters()]
+    found |= {start.child: _started(start) for start in starts if start.child}
+    unknown = [_started(start) for start in starts if not start.child]
+    return [found[pid] for pid in sorted(found)] + list(dict.fromkeys(unknown))
 
 
 def _started(start: Start) -> str:
     pid = f"pid {start.child}, " if start.child else ""
-    return f"{f'{start.program} {start.unguarded}'.rstrip()} ({pid}started at {start.where})"
+    return f"{start.program} ({pid}started at {start.where})"
 
 
 def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:
@@ -99,7 +104,7 @@ def _alone(verdict: Verdict) -> bool:
 
 
 def _told_as_drift(used: Used, verdict: Verdict) -> bool:
-    return any(text.startswith(f"{used.place}: ") for text in verdict.problems)
+    return any(problem.place == used.place for problem in verdict.problems)
 
 
 def _other(used: Used) -> str:
@@ -137,7 +142,7 @@ def as_json(verdict: Verdict, pinned: Pinned) -> dict[str, Any]:
             "place": pinned.url.shown if pinned.url else None,
             "db_id": pinned.db_id or None,
         },
-        "drift": verdict.problems,
+        "drift": [problem.text for problem in verdict.problems],
         "not_proven": verdict.doubts,
         "databases": [
             used._asdict() | {"by": [{"pid": pid, "program": name} for pid, name in used.by.items()]}

@@ -14,7 +14,8 @@ from launcher.usage import Observed, Pinned
 class Run:
     """What is known of a run. observed: its programs, the task first. servers: what is said of each in the report.
 
-    wrong: texts of servers that were stopped, since they were on another database. code: the program's own exit code.
+    wrong: texts of servers that were stopped, since they were on another database. code: the program's own exit code,
+    once it has one.
     """
 
     def __init__(self, launch: Launch, folder: RunFolder) -> None:
@@ -24,7 +25,7 @@ class Run:
         self.observed = [Observed(launch.program, folder.path, self.watch)]
         self.servers: list[dict[str, Any]] = []
         self.wrong: list[str] = []
-        self.code = 0
+        self.code: int | None = None
         self.began = time.time()
         self._watching = False
 

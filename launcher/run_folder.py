@@ -72,17 +72,25 @@ class RunFolder:
 
 
 def write_json(path: str, report: dict[str, Any]) -> None:
-    """Write the report whole or not at all. Raises OSError."""
+    """Write the report whole or not at all; into what is no file (a pipe, a device) as it comes. Raises OSError."""
     text = masked(json.dumps(report, indent=2, ensure_ascii=False)) + "\n"
+    path = os.path.realpath(path)  # a link stays one
+    if os.path.exists(path) and not os.path.isfile(path):
+        _write(path, text)
+        return
     part = f"{path}.{os.getpid()}.part"
     try:
-        with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
+        _write(part, text)
         os.replace(part, path)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(part)
         raise
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        file.write(text)
 
 
 def _write_once(path: str, text: str) -> None:
@@ -135,7 +143,7 @@ def _remove(path: str) -> None:
 
 
 def pinned_elsewhere(root: str, own: str, since: float) -> frozenset[str]:
-    """The SQLite files that other launches below `root` have pinned which run now, or have ended since that time.
+    """The real paths of SQLite files that other launches below `root` have pinned which run now, or ended since then.
 
     root: the folder of the profile file; own: the run folder to leave out; since: seconds since 1970.
     """
@@ -146,5 +154,5 @@ def pinned_elsewhere(root: str, own: str, since: float) -> frozenset[str]:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 if path != own and (is_live(path) or os.stat(path).st_mtime >= since):
                     with open(os.path.join(path, "launch.json"), encoding="utf-8") as file:
-                        found.add(json.load(file)["pinned"])
+                        found.add(os.path.normcase(os.path.realpath(json.load(file)["pinned"])))
     return frozenset(found)

@@ -1,19 +1,16 @@
 """What was seen of the processes below the launcher: who they are, what they had open, whom they talked to."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from launcher.environment import WINDOWS
 from launcher.output import masked, printable
+from launcher.python_words import is_python, script
 
 NAME_LIMIT = 100
 PYTHON, STARTER, OTHER = "python", "starter", "other"
-
-_PYTHON = re.compile(r"(python|pypy)[\d.]*w?(_d)?$", re.IGNORECASE)
-_WITH_ARGUMENT = ("-W", "-X", "--check-hash-based-pycs")
 
 
 class Process(NamedTuple):
@@ -91,23 +88,10 @@ def describe(program: str, words: Sequence[str]) -> tuple[str, str]:
     """
     name = os.path.basename(program.removesuffix(" (deleted)"))
     name = name[:-4] if name.lower().endswith(".exe") else name
-    python = _PYTHON.match(name) is not None
-    shown = f"{name} {_script(words[1:])}".rstrip() if python else name
+    python = is_python(name)
+    shown = f"{name} {script(words[1:])}".rstrip() if python else name
     kind = STARTER if _only_starts_python(program, python) else PYTHON if python else OTHER
     return printable(masked(shown))[:NAME_LIMIT], kind
-
-
-def _script(words: Sequence[str]) -> str:
-    """Python's script, `-m module` or `-c` (https://docs.python.org/3/using/cmdline.html)."""
-    rest = iter(words)
-    for word in rest:
-        if word in _WITH_ARGUMENT:
-            next(rest, None)
-        elif not word.startswith("-") or word == "-":
-            return word
-        elif not word.startswith(("--", "-W", "-X")) and (found := re.match(r"-[^cm]*([cm])(.*)", word)):
-            return "-c" if found[1] == "c" else f"-m {found[2] or next(rest, '')}"
-    return ""
 
 
 def _only_starts_python(program: str, python: bool) -> bool:

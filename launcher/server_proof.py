@@ -4,10 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from launcher import child, drift
+from launcher import child, drift, guard
+from launcher.connect import connect
 from launcher.evidence import Watch
 from launcher.health import Answer, ask
+from launcher.launch import Launch
+from launcher.server_ports import health_url
 from launcher.usage import Observed, Pinned, Used, collect
 
 PROVEN, WRONG, UNPROVEN, ENDED, SILENT = "proven", "wrong", "not proven", "ended", "silent"
@@ -18,13 +22,26 @@ _LATER_SECONDS = 2.0
 
 
 class Question(NamedTuple):
-    """What a server must show. url: its health URL, or "". allowed: globs. folders: where no new one may appear."""
+    """What a server must show. url: its health URL, or "". allowed: globs. folders: where no new one may appear.
+
+    foreign: it was there before this launch, so that whoever answers is it.
+    """
 
     url: str
-    port: int
     pinned: Pinned
     allowed: Sequence[str]
     folders: Sequence[str]
+    foreign: bool = False
+
+    @property
+    def host(self) -> str:
+        """The URL's host, without the brackets of IPv6."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The URL's port; 0 where there is no URL."""
+        return urlsplit(self.url).port or 0
 
 
 class Proof(NamedTuple):
@@ -34,9 +51,30 @@ class Proof(NamedTuple):
     text: str
     pid: int
 
-    def as_json(self) -> dict[str, Any]:
-        """Its fields for a report."""
-        return {"verdict": self.state, "text": self.text, "answered_by": self.pid}
+
+def question_for(launch: Launch, pinned: Pinned) -> Question:
+    """What the launch's task must show."""
+    plan = launch.plan
+    return Question(health_url(launch), pinned, guard.settings(plan).allowed, (plan.file.root, launch.folder))
+
+
+def entry(task: str, question: Question, pid: int | None, log: str) -> dict[str, Any]:
+    """A server's entry in the report, filled by `fill` and, with the exit code, when it has ended; None: not known."""
+    return {
+        "task": task,
+        "pid": pid,
+        "verdict": UNPROVEN,
+        "text": "it had not answered yet",
+        "answered_by": None,
+        "url": question.url or None,
+        "log": log or None,
+        "exit_code": None,
+    }
+
+
+def fill(told: dict[str, Any], proof: Proof) -> None:
+    """Put the proof into the entry."""
+    told.update(verdict=proof.state, text=proof.text, answered_by=proof.pid or None)
 
 
 def prove(
@@ -52,22 +90,61 @@ def prove(
     """
     over = over or threading.Event()
     deadline = None if seconds is None else time.monotonic() + seconds
+    status, answer = 0, None
     while not over.is_set():
         if (code := running.poll()) is not None:
-            return Proof(ENDED, f"it ended with {code} before it answered", 0)
-        if _is_ready(question):
-            return _look(question, observed)
-        if not question.url and (early := _evaluate(question, observed, running.pid)).state != UNPROVEN:
+            return Proof(ENDED, f"it ended with {code} before it was ready{_after(status)}", 0)
+        if question.url:
+            answer = ask(question.url, _ASK_SECONDS)
+            if _is_ready(answer):
+                return _look(question, observed)
+            status = answer.status if answer else status
+        elif (early := _without_asking(question, observed, running.pid)).state != UNPROVEN:
             return early
         if deadline is not None and time.monotonic() > deadline:
-            return Proof(SILENT, f"{question.url or 'it'} did not answer within {seconds:.0f} s", 0)
+            if not question.url:
+                return early
+            text = f"{question.url} was not ready within {seconds:.0f} s: {_last_answer(question, answer, status)}"
+            return Proof(SILENT, text, 0)
         over.wait(0.1)
-    return Proof(ENDED, "it ended before it answered", 0)
+    return Proof(ENDED, f"it ended before it was ready{_after(status)}", 0)
 
 
-def _is_ready(question: Question) -> bool:
-    answer = ask(question.url, _ASK_SECONDS) if question.url else None
+def _is_ready(answer: Answer | None) -> bool:
     return answer is not None and 200 <= answer.status < 300
+
+
+def _after(status: int) -> str:
+    return f": {_answered(status)}" if status else ""
+
+
+def _answered(status: int) -> str:
+    return f"it answered {status}{'; a redirect is not followed' if 300 <= status < 400 else ''}"
+
+
+def _last_answer(question: Question, answer: Answer | None, status: int) -> str:
+    """What came of asking, the last time. status: of the last answer that there was, or 0."""
+    if answer is None and status:
+        return f"it answered {status}, and then no more"
+    return _answered(status) if status else _silence(question)
+
+
+def _silence(question: Question) -> str:
+    """Why there is no answer: nobody listens, or who does says nothing."""
+    secure = question.url.startswith("https")
+    try:
+        connect(question.host, question.port, secure, time.monotonic() + _ASK_SECONDS).close()
+    except ConnectionRefusedError:
+        return "connection refused, nobody listens there"
+    except OSError as error:
+        return f"no connection ({error.strerror or 'no answer in time'})"
+    return f"who listens there gave no HTTP answer within {_ASK_SECONDS:.0f} s"
+
+
+def _without_asking(question: Question, observed: Observed, pid: int) -> Proof:
+    """The proof of what has no health URL: by what the program itself has open."""
+    observed.watch.sample()
+    return _evaluate(question, observed, pid)
 
 
 def _look(question: Question, observed: Observed) -> Proof:
@@ -75,6 +152,8 @@ def _look(question: Question, observed: Observed) -> Proof:
     end = time.monotonic() + _EVIDENCE_SECONDS
     while True:
         answer = ask(question.url, _ASK_SECONDS, observed.watch.sample)
+        if question.foreign and answer and answer.pid:  # each of its workers may be the one that answers
+            observed.watch.add(answer.pid)
         observed.watch.sample()
         proof = _evaluate(question, observed, _who(answer, question, observed))
         if proof.state != UNPROVEN or time.monotonic() > end:
@@ -90,19 +169,30 @@ def _who(answer: Answer | None, question: Question, observed: Observed) -> int:
 
 
 def _evaluate(question: Question, observed: Observed, pid: int) -> Proof:
-    used = collect(question.pinned, [observed])
-    problems = drift.problems(used, question.pinned, question.allowed, question.folders)
+    pinned = question.pinned
+    used = collect(pinned, [observed]) if pinned.url else []  # without a database none can be another one
+    problems = drift.problems(used, pinned, question.allowed, question.folders)
     if problems:
-        return Proof(WRONG, f"server pid {pid or '?'}: {'; '.join(problems)}; pinned is {question.pinned.shown}", pid)
+        return Proof(WRONG, f"server pid {pid or '?'}: {'; '.join(problems)}; pinned is {pinned.shown}", pid)
     family = observed.watch.family(pid)
     if not pid:
         return Proof(UNPROVEN, f"the system does not show which process answers at {question.url}", 0)
     if not family:
-        return _stranger(question, pid)
+        return _unknown(question, pid)
+    if pinned.url is None:
+        return _without_database(question, pid)
     own = next((each for each in used if each.pinned and each.by.keys() & family), None)
     if own is None:
-        return Proof(UNPROVEN, f"pid {pid} was not seen opening {question.pinned.shown}", pid)
+        return Proof(UNPROVEN, f"pid {pid} was not seen opening {pinned.shown}", pid)
     return Proof(PROVEN, _proven(question, own, pid), pid)
+
+
+def _without_database(question: Question, pid: int) -> Proof:
+    """All there is to prove is that it is ours."""
+    if question.foreign:
+        return Proof(UNPROVEN, f"pid {pid} answers, and there is no database to know it by", pid)
+    does = f"answers at {question.url}" if question.url else "runs"
+    return Proof(PROVEN, f"pid {pid} {does}; the profile has no database", pid)
 
 
 def _proven(question: Question, own: Used, pid: int) -> str:
@@ -111,7 +201,10 @@ def _proven(question: Question, own: Used, pid: int) -> str:
     return f"pid {pid} answers{at} from {question.pinned.shown}{first}"
 
 
-def _stranger(question: Question, pid: int) -> Proof:
+def _unknown(question: Question, pid: int) -> Proof:
+    """The process is not among those that are watched."""
+    if question.foreign or not question.url:
+        return Proof(UNPROVEN, f"pid {pid} has ended", pid)
     import psutil
 
     try:
@@ -121,16 +214,19 @@ def _stranger(question: Question, pid: int) -> Proof:
     return Proof(WRONG, f"{question.url} is answered by {name} (pid {pid}), which this launch has not started", pid)
 
 
-def foreign(question: Question) -> tuple[Proof, Observed]:
-    """The proof of a server that was there before, and what was seen of it."""
-    answer = ask(question.url, _ASK_SECONDS) if question.url else None
-    watch = Watch()
-    if answer is None or answer.pid is None:
-        said = "it does not answer" if answer is None else "the system does not show which process answers"
-        return Proof(UNPROVEN, f"{question.url or 'no health URL'}: {said}", 0), Observed("server", "", watch)
-    observed = Observed("server", _run_folder(answer.pid), watch)
-    watch.add(answer.pid)
-    watch.sample()
+def foreign(question: Question, label: str) -> tuple[Proof, Observed | None]:
+    """The proof of a server that was there before, and the watch on it, which the caller stops; None: not watched."""
+    question = question._replace(foreign=True)
+    if not question.url:
+        return Proof(UNPROVEN, "it has no health URL to ask", 0), None
+    answer = ask(question.url, _ASK_SECONDS)
+    if answer is None or not _is_ready(answer):
+        return Proof(UNPROVEN, _last_answer(question, answer, answer.status if answer else 0), 0), None
+    if answer.pid is None:
+        return Proof(UNPROVEN, "the system does not show which process answers", 0), None
+    observed = Observed(label, _run_folder(answer.pid), Watch())
+    observed.watch.add(answer.pid)
+    observed.watch.start()
     return _look(question, observed), observed
 
 
@@ -139,7 +235,7 @@ def _run_folder(pid: int) -> str:
     import psutil
 
     try:
-        return str(psutil.Process(pid).environ().get("AUTOPACK_RUN_RUN", ""))
+        return str(psutil.Process(pid).environ().get(guard.RUN, ""))
     except (psutil.Error, OSError):
         return ""
 
@@ -147,10 +243,12 @@ def _run_folder(pid: int) -> str:
 def watch_on(question: Question, observed: Observed, over: threading.Event, tell: Callable[[str], Any]) -> None:
     """Tell drift that comes later, once each, until the program is over."""
     told: set[str] = set()
+    if question.pinned.url is None:
+        return
     while not over.wait(_LATER_SECONDS):
         used = collect(question.pinned, [observed])
         for problem in drift.problems(used, question.pinned, question.allowed, question.folders):
-            place = problem.split(": ", 1)[0]
+            place = problem.place
             if place not in told:
                 told.add(place)
-                tell(f"drift: {problem}")
+                tell(f"drift: {problem.text}")

@@ -1,32 +1,52 @@
-"""Servers around a task, or in front: started, proven by evidence and not by their words, stopped whatever happens."""
+"""Servers around a task: started, proven by evidence and not by their words, stopped whatever happens."""
 
 import contextlib
-import os
-import threading
-from typing import NamedTuple, Self
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self
 
-from launcher import child, guard
-from launcher.errors import BUSY, UNREACHABLE, ConfigurationError, LauncherError, WrongDataError
+from launcher import child, guard, in_front, server_log
+from launcher.errors import BUSY, UNREACHABLE, LauncherError, WrongDataError
 from launcher.launch import Launch, task_launch
-from launcher.output import masked, printable, say
+from launcher.output import printable, say
 from launcher.ports import holder
-from launcher.profiles import Profile
 from launcher.run import Run
-from launcher.server_proof import ENDED, PROVEN, SILENT, WRONG, Proof, Question, foreign, prove, watch_on
+from launcher.server_order import order
+from launcher.server_ports import elsewhere, health_url, is_own_choice, refuse_shared_ports
+from launcher.server_proof import (
+    ENDED,
+    PROVEN,
+    SILENT,
+    UNPROVEN,
+    WRONG,
+    Proof,
+    Question,
+    entry,
+    fill,
+    foreign,
+    prove,
+    question_for,
+)
 from launcher.usage import Observed
 
 READY_SECONDS = 60.0
 """How long a server of `with` may take until it answers."""
-_LAST_LINES = 12
 
 
-class Server(NamedTuple):
-    """A started server. running: None where it was there before. log: the file with its output."""
+@dataclass
+class Server:
+    """A server that is watched. running: None where it was there before. log: the file with its output, or "".
+
+    told: its entry in the report.
+    """
 
     name: str
     running: child.Running | None
     observed: Observed
     log: str
+    told: dict[str, Any]
 
 
 class Servers:
@@ -34,240 +54,162 @@ class Servers:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._started: list[Server] = []
+        self._beside: list[Server] = []
+        self._signals = _ended_by_signals()
 
     def __enter__(self) -> Self:
+        self._signals.__enter__()
         return self
 
     def __exit__(self, kind: object, _error: object, _trace: object) -> None:
-        for server in reversed(self._started):
-            self._stop(server)
-        if kind is not None or self._run.code:
-            for server in self._started:
-                _show_last_lines(server)
+        """Stop all, the last one first, and only then touch their files; what fails, fails for one of them."""
+        with contextlib.ExitStack() as last:
+            last.callback(self._signals.__exit__, None, None, None)
+            for server in reversed(self._beside):
+                if kind is not None or self._run.code:
+                    last.callback(server_log.show_last_lines, server.name, server.log)
+            for server in self._beside:
+                last.callback(server_log.mask, server.log)
+            for server in self._beside:
+                last.callback(self._stop, server)
 
     def ready(self, launch: Launch) -> Launch:
-        """Start and prove the tasks of `with`; the launch again, with another port where the first was taken."""
-        assert launch.plan.task is not None
-        names = order(launch.plan.profile, launch.plan.task.name)
-        for again in (False, True):
-            port = launch.plan.port if names else 0
-            try:
-                for name in names:
-                    self._bring_up(name, launch)
-                return launch
-            except _PortLost as lost:
-                if again:
-                    raise lost.error from None
-                self._drop()
-                launch = _elsewhere(launch, port)
-        raise AssertionError
+        """Start and prove the tasks of `with`; the launch again, with another port where the first was taken.
+
+        Raises ConfigurationError before the first start where two of them would get the same port.
+        """
+        try:
+            self._bring_up(launch)
+        except _PortLost:
+            self._drop()
+            launch = elsewhere(launch)  # whose port is no free choice any more, so it is not lost twice
+            self._bring_up(launch)
+        return launch
+
+    def run_in_front(self) -> int:
+        """Run a task that is a server itself; its exit code."""
+        return in_front.run_in_front(self._run, may_move=not self._beside)
 
     def _drop(self) -> None:
-        for server in reversed(self._started):
-            self._stop(server)
-        self._started.clear()
+        with contextlib.ExitStack() as last:
+            for server in self._beside:
+                self._run.servers.remove(server.told)
+                last.callback(self._stop, server)
+        self._beside.clear()
 
-    def _bring_up(self, name: str, launch: Launch) -> None:
-        plan = launch.plan.again(launch.plan.profile.tasks[name], launch.plan.port)
-        server_launch = task_launch(plan, [])
-        guard.refuse_unguarded(server_launch.words, server_launch.place)
-        server_launch.prove()
-        question = _question(server_launch, self._run)
-        if plan.task is not None and plan.task.values.get("port") and (held := holder(plan.port)):
-            self._use_foreign(name, question, held, plan.port)
-            return
+    def _bring_up(self, launch: Launch) -> None:
+        plan = launch.plan
+        assert plan.task is not None
+        names = order(plan.profile, plan.task.name)
+        beside = [task_launch(plan.again(plan.profile.tasks[name], plan.port_beside(name)), []) for name in names]
+        refuse_shared_ports([*beside, *([launch] if health_url(launch) else [])])
+        for name, server in zip(names, beside, strict=True):
+            self._bring_up_one(name, server, launch)
+
+    def _bring_up_one(self, name: str, server: Launch, launch: Launch) -> None:
+        guard.refuse_unguarded(server.words, server.place)
+        server.prove()
+        question = question_for(server, self._run.pinned)
+        fixed = server.plan.fixed_port
+        if fixed and (held := holder(server.plan.port, question.host)):
+            self._use_foreign(name, question, held, server.plan.port)
+        else:
+            self._start(name, server, question, launch)
+
+    def _start(self, name: str, server: Launch, question: Question, launch: Launch) -> None:
         room = self._run.folder.room(name)
-        log = os.path.join(room, "output.log") if room else os.devnull
-        running = child.start(server_launch.command(room), log)
+        log = server_log.create(room)
+        running = child.start(server.command(room), log)
         observed = self._run.observe(name, room, running)
-        self._started.append(Server(name, running, observed, log))
+        told = entry(name, question, running.pid, log)
+        self._run.servers.append(told)
+        self._beside.append(Server(name, running, observed, log, told))
         proof = prove(question, observed, running, READY_SECONDS)
-        self._settle(name, proof, running, question, launch)
+        if proof.state == ENDED and is_own_choice(launch, question.port) and holder(question.port, question.host):
+            raise _PortLost
+        fill(told, proof)
+        self._say(name, proof)
+        self._settle(name, proof)
 
-    def _use_foreign(self, name: str, question: Question, held: str, port: int) -> None:
-        """What listens on a fixed port already is used where it can be proven, and left running."""
-        proof, observed = foreign(question)
-        self._tell(name, proof, None)
-        if proof.state == PROVEN:
-            self._run.observed.append(observed)
-            return
-        if proof.state == WRONG:
-            raise _wrong(name, proof, self._run)
-        raise LauncherError(
-            "port-taken",
-            BUSY,
-            f"port {port} of {name} is taken by {held}, which is not proven: {proof.text}",
-            "stop it; or take another port: --port NUMBER",
-        )
-
-    def _settle(self, name: str, proof: Proof, running: child.Running, question: Question, launch: Launch) -> None:
-        if proof.state == ENDED and question.url and _can_move(launch) and (held := holder(question.port)):
-            error = LauncherError("port-taken", BUSY, f"port {question.port} was taken meanwhile by {held}")
-            raise _PortLost(error)
-        self._tell(name, proof, running)
+    def _settle(self, name: str, proof: Proof) -> None:
         if proof.state in (ENDED, SILENT):
             raise LauncherError(
                 "no-server", UNREACHABLE, f"{name}: {proof.text}", "the last lines of its output stand above"
             )
         if proof.state == WRONG:
-            raise _wrong(name, proof, self._run)
-        if proof.state != PROVEN and not launch.plan.request.allow_unproven:
+            raise _wrong(name, proof)
+        if proof.state == UNPROVEN and not self._run.launch.plan.request.allow_unproven:
             raise WrongDataError(
-                "not-proven",
-                f"{name} is not proven: {proof.text}",
-                "go on for once: --allow-unproven",
+                "not-proven", f"{name} is not proven: {proof.text}", "go on for once: --allow-unproven"
             )
 
-    def _tell(self, name: str, proof: Proof, running: child.Running | None) -> None:
-        pid = running.pid if running else proof.pid
-        self._run.servers.append({"task": name, "pid": pid, "verdict": proof.state, "text": proof.text})
+    def _use_foreign(self, name: str, question: Question, held: str, port: int) -> None:
+        """What listens on a fixed port already is used where it can be proven, watched, and left running."""
+        proof, observed = foreign(question, name)
+        told = entry(name, question, proof.pid or None, "")
+        fill(told, proof)
+        self._run.servers.append(told)
+        if observed is not None:
+            self._beside.append(Server(name, None, observed, "", told))
+        self._say(name, proof)
+        if proof.state == WRONG:
+            raise _wrong(name, proof)
+        if proof.state != PROVEN or observed is None:
+            raise LauncherError(
+                "port-taken",
+                BUSY,
+                f"port {port} of {name} is taken by {held}, which is not proven: {proof.text}",
+                "stop it; or take another port: --port NUMBER",
+            )
+        self._run.observed.append(observed)
+
+    def _say(self, name: str, proof: Proof) -> None:
         if not self._run.launch.plan.request.quiet:
             say(printable(f"autopack-run: {name}: {proof.state}: {proof.text}"))
 
     def _stop(self, server: Server) -> None:
-        if server.running is None:
-            return
-        by_itself = server.running.poll()
-        code = server.running.stop()
-        server.observed.watch.stop()
-        _mask(server.log)
-        for told in self._run.servers:
-            if told["task"] == server.name:
-                told["exit_code"] = code
+        with contextlib.ExitStack() as last:
+            last.callback(server.observed.watch.stop)
+            if server.running is None:
+                return
+            by_itself = server.running.poll()
+            server.told["exit_code"] = server.running.stop()
         if by_itself is not None and not self._run.launch.plan.request.quiet:
             say(f"autopack-run: {server.name} ended by itself with {by_itself}")
 
-    def run_in_front(self) -> int:
-        """Run a task that is a server itself; proven beside, stopped where it is on another database."""
-        for again in (False, True):
-            launch = self._run.launch
-            watching = _InFront(launch, self._run)
-            code = self._run.start(whole=True, started=watching.begin)
-            proof = watching.end()
-            lost = proof.state == ENDED and code not in (0, 130) and not again and _can_move(launch)
-            if not (lost and holder(launch.plan.port)):
-                if proof.state == WRONG:
-                    self._run.wrong.append(proof.text)
-                return code
-            say(f"autopack-run: port {launch.plan.port} was taken meanwhile; once more with another one")
-            self._run.launch = _elsewhere(launch, launch.plan.port)
-        raise AssertionError
-
 
 class _PortLost(Exception):  # noqa: N818 (it is no error as long as there is another port)
-    def __init__(self, error: LauncherError) -> None:
-        super().__init__()
-        self.error = error
+    """The free port of the launch has been taken by somebody else."""
 
 
-class _InFront:
-    """The proof of the task in front, in a thread of its own."""
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end this process in order, as Ctrl-C does: the servers are stopped and their logs masked.
 
-    def __init__(self, launch: Launch, run: Run) -> None:
-        self._launch, self._run = launch, run
-        self._question = _question(launch, run)
-        self._proof = Proof(SILENT, "it did not answer", 0)
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, running: child.Running) -> None:
-        self._thread = threading.Thread(target=self._watch, args=(running,), name="proof", daemon=True)
-        self._thread.start()
-
-    def end(self) -> Proof:
-        """The program has ended."""
-        self._over.set()
-        if self._thread:
-            self._thread.join(5)
-        return self._proof
-
-    def _watch(self, running: child.Running) -> None:
-        observed, tell = self._run.observed[0], self._tell
-        self._proof = prove(self._question, observed, running, None, self._over)
-        self._run.servers.append({"task": observed.label, "pid": running.pid} | self._proof.as_json())
-        if self._proof.state in (ENDED, SILENT):
-            return
-        tell(f"{self._proof.state}: {self._proof.text}")
-        task = self._launch.plan.task
-        if self._proof.state == WRONG and task is not None and task.values.get("drift", "fail") == "fail":
-            tell("it is stopped")
-            running.stop()
-            return
-        watch_on(self._question, observed, self._over, tell)
-
-    def _tell(self, text: str) -> None:
-        say(printable(f"autopack-run: {self._launch.program}: {text}"))
+    While a program runs, child.run passes them on to it instead. What was ignored (nohup) stays so. Windows has
+    neither: there the Job object ends the servers.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
 
 
-def order(profile: Profile, name: str) -> list[str]:
-    """The tasks that must run around the task, in the order of their start. Raises ConfigurationError for a circle."""
-    found: list[str] = []
-
-    def visit(task: str, above: tuple[str, ...]) -> None:
-        if task in above:
-            place = profile.tasks[task].values.place("with")
-            raise ConfigurationError("profile-file", f"{place}: a circle: {' with '.join((*above, task))}")
-        for other in profile.tasks[task].values.get("with", ()):
-            visit(other, (*above, task))
-            if other not in found:
-                found.append(other)
-
-    visit(name, ())
-    return found
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
-def _question(launch: Launch, run: Run) -> Question:
-    plan = launch.plan
-    assert plan.task is not None
-    values = plan.task.values
-    url = plan.expand(values.get("health"), values.place("health")) if values.get("health") else ""
-    folders = (plan.file.root, launch.folder)
-    return Question(url, plan.port if url else 0, run.pinned, guard.settings(plan).allowed, folders)
-
-
-def _can_move(launch: Launch) -> bool:
-    """Whether the port was the launcher's own choice."""
-    plan = launch.plan
-    return plan.request.port is None and plan.fixed_port is None
-
-
-def _elsewhere(launch: Launch, old: int) -> Launch:
-    """The launch with another free port, its database proven again."""
-    from launcher.ports import free_port
-
-    plan = launch.plan
-    port = next(port for port in iter(free_port, 0) if port != old)
-    moved = task_launch(plan.again(plan.task, port), launch.arguments)
-    moved.prove()
-    return moved
-
-
-def _wrong(name: str, proof: Proof, run: Run) -> WrongDataError:
+def _wrong(name: str, proof: Proof) -> WrongDataError:
     return WrongDataError(
         "drift",
-        f"{name} is on another database than {run.pinned.shown}: {proof.text}",
+        f"{name} is not the server of this launch's database: {proof.text}",
         "let it use DATABASE_URL; a database that is meant to be there: allow_databases in its task",
     )
-
-
-def _mask(log: str) -> None:
-    """Take passwords of URLs out of what the server has printed, before anybody reads it."""
-    if log == os.devnull:
-        return
-    with contextlib.suppress(OSError), open(log, "r+", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        text = file.read()
-        clean = masked(text)
-        if clean != text:
-            file.seek(0)
-            file.write(clean)
-            file.truncate()
-
-
-def _show_last_lines(server: Server) -> None:
-    with contextlib.suppress(OSError), open(server.log, encoding="utf-8", errors="replace") as file:
-        last = file.read().splitlines()[-_LAST_LINES:]
-        if last:
-            say(f"autopack-run: the last lines of {server.name} ({server.log}):")
-        for line in last:
-            say(printable(f"  {line}"))

@@ -1,5 +1,6 @@
 """The system's TCP sockets: who listens, who is connected to whom, and which process holds the other end."""
 
+import contextlib
 import os
 import struct
 import sys
@@ -73,16 +74,19 @@ def _is_pair(row: Row, ours: End, theirs: End) -> bool:
 
 def _holders(link: str) -> list[int]:
     """The processes that have the socket open, as far as this user may look."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdecimal():
-            continue
-        try:
-            if any(os.readlink(f"/proc/{name}/fd/{each}") == link for each in os.listdir(f"/proc/{name}/fd")):
-                found.append(int(name))
-        except OSError:  # ended meanwhile, closed meanwhile, another user's
-            continue
-    return found
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and _holds(f"/proc/{name}/fd", link)]
+
+
+def _holds(folder: str, link: str) -> bool:
+    try:
+        names = os.listdir(folder)
+    except OSError:  # it has ended meanwhile, or is another user's
+        return False
+    for name in names:
+        with contextlib.suppress(OSError):  # closed meanwhile, as a busy server closes them all the time
+            if os.readlink(f"{folder}/{name}") == link:
+                return True
+    return False
 
 
 def _youngest(pids: list[int]) -> int:

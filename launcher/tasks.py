@@ -31,6 +31,8 @@ def _run(launch: Launch) -> int:
         from launcher.judged import run_judged
 
         return run_judged(launch)
+    if plan.request.report:
+        raise LauncherError("no-verdict", USAGE, "--report: a task without a database has no verdict", "leave it away")
     if plan.task is not None and listens(plan):
         refuse_taken(plan.port)
     launch.prove()

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.evidence import Watch
 from launcher.identity.expectation import Identity
-from launcher.identity.url import DatabaseURL, parse_database_url, same_database
+from launcher.identity.sqlite_path import same_file
+from launcher.identity.url import DatabaseURL, parse_database_url
 from launcher.identity.verdict import look_at
-from launcher.records import Opening, Records, read_records
+from launcher.records import Opening, Reader, Records
 from launcher.seen import STARTER
 from launcher.strays import Change
 
@@ -33,17 +34,31 @@ class Pinned(NamedTuple):
         return f"'{self.name}' ({self.url.path or self.url.shown})" if self.url else "no database"
 
     def is_at(self, place: str, device: int = 0, inode: int = 0) -> bool:
-        """Whether the place is the pinned database: by path, by device and inode, or by server and name."""
+        """Whether the place is the pinned database: by device and inode, by path, or by server and name.
+
+        A file that had the path once, and was deleted or moved since, is another one.
+        """
         if self.url is None:
             return False
         if not self.url.path:
-            try:
-                return same_database(parse_database_url(place, "a child", None), self.url)
-            except ConfigurationError:
-                return False
-        if os.path.normcase(place) == os.path.normcase(self.url.path):
-            return True
-        return bool(inode) and (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
+            return same_server(place, self.url)
+        if inode and self.inode:
+            return (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
+        return same_file(place, self.url.path)
+
+
+def same_server(place: str, url: DatabaseURL) -> bool:
+    """Whether the text of a guard's record names the server and the database of the URL."""
+    try:
+        return _address(parse_database_url(place, "a child", None)) == _address(url)
+    except ConfigurationError:
+        return False
+
+
+def _address(url: DatabaseURL) -> tuple[str, str, str, str]:
+    dialect = url.dialect.replace("mariadb", "mysql")
+    host = "localhost" if url.host in ("127.0.0.1", "::1") else url.host.casefold()
+    return dialect, host, url.port or {"postgresql": "5432", "mysql": "3306"}.get(dialect, ""), url.database
 
 
 def _identity_now(path: str) -> tuple[int, int]:
@@ -54,20 +69,20 @@ def _identity_now(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-class Observed(NamedTuple):
-    """One program of a run: its name in the profile, the folder of its guards' records, what is seen of it."""
+class Observed:
+    """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen."""
 
-    label: str
-    folder: str
-    watch: Watch
+    def __init__(self, label: str, folder: str, watch: Watch) -> None:
+        self.label, self.watch = label, watch
+        self._reader = Reader(folder)
+
+    def records(self) -> Records:
+        """What its guards have recorded up to now."""
+        return self._reader.read()
 
     def starters(self) -> set[int]:
         """Processes that only start Python, as a virtual environment's python.exe on Windows does."""
         return {pid for pid, process in self.watch.processes.items() if process.kind == STARTER}
-
-    def records(self) -> Records:
-        """What its guards have recorded up to now."""
-        return read_records(self.folder)
 
 
 class Used(NamedTuple):
@@ -106,7 +121,8 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
         for file in each.watch.files.values():
             process = each.watch.processes.get(file.pid)
             at = pinned.is_at(file.path, file.device, file.inode)
-            _add(found, Used(file.path, at, {file.pid: process.name if process else each.label}, "", "open"))
+            place = f"{file.path} (deleted)" if file.deleted else file.path
+            _add(found, Used(place, at, {file.pid: process.name if process else each.label}, "", "open"))
     for change in changes:
         at = pinned.is_at(change.path, change.device, change.inode)
         _add(found, Used(change.path, at, {}, "", "changed", change.new))
@@ -115,12 +131,15 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
 
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     at = pinned.is_at(opening.place, opening.device, opening.inode)
-    by = {opening.pid: program}
-    return Used(opening.place, at, by, opening.where, "opened", opening.new, opening.blocked, opening.at)
+    by, place = {opening.pid: program}, opening.place
+    if not at and pinned.url and pinned.url.path and same_file(place, pinned.url.path):
+        place += " (another file than now)"
+    return Used(place, at, by, opening.where, "opened", opening.new, opening.blocked, opening.at)
 
 
 def _add(found: dict[str, Used], used: Used) -> None:
-    key = "" if used.pinned else f"{used.blocked} {os.path.normcase(used.place)}"
+    name = used.place if "://" in used.place or used.place == MEMORY else os.path.realpath(used.place)
+    key = "" if used.pinned else f"{used.blocked} {os.path.normcase(name)}"
     old = found.setdefault(key, used)
     first = min((each for each in (old, used) if each.where), key=lambda each: each.at, default=old)
     how = "opened" if "opened" in (old.how, used.how) else old.how

@@ -37,6 +37,13 @@ else:
     print("code", child.run(command, False, how == "whole", stop), flush=True)
 """
 SLEEPS = "import time; open('up-main', 'w'); time.sleep(60)"
+DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); open('up-main', 'w'); time.sleep(60)"
+LEAVES = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-ISc", sys.argv[1]])
+while not os.path.exists("up-main"):
+    time.sleep(0.02)
+"""
 # A worker by multiprocessing, one in a session of its own, and one whose parent has gone.
 TREE = """
 import multiprocessing, os, subprocess, sys, time
@@ -183,11 +190,39 @@ def test_uvicorn_with_workers_ends(tmp_path: Path, drive: Drive, how: str, end: 
 
 @linux
 def test_what_ignores_sigterm_or_is_stopped_ends_too(tmp_path: Path, drive: Drive) -> None:
-    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); open('up-main', 'w'); time.sleep(60)"
-    process = drive("run", 2, sys.executable, "-ISc", deaf)
+    process = drive("run", 2, sys.executable, "-ISc", DEAF)
     wait_up(tmp_path, ["main"])
     os.kill(marked(tmp_path)[0], signal.SIGSTOP)
     assert process.communicate(timeout=20)[0].split("\n")[1] == "code 137"
+
+
+# Signals that come when the program has ended and something of it, deaf to SIGTERM, is still there.
+LATE = {
+    "SIGTERM": (["SIGTERM"], 143),
+    "SIGHUP": (["SIGHUP"], 129),
+    "Ctrl-C": (["SIGINT"], 130),
+    "one for the program": (["SIGUSR1", "SIGTERM"], 143),
+    "two": (["SIGTERM", "SIGHUP"], 143),
+}
+
+
+@linux
+@pytest.mark.parametrize(("names", "code"), LATE.values(), ids=LATE)
+def test_a_signal_after_the_programs_end_is_the_launchers_own(
+    tmp_path: Path, drive: Drive, names: list[str], code: int
+) -> None:
+    process = drive("whole", 0, sys.executable, "-ISc", LEAVES, DEAF)
+    wait_up(tmp_path, ["main"])
+    wait_until(lambda: len(marked(tmp_path)) == 1)
+    time.sleep(0.2)
+    began = time.monotonic()
+    for name in names:
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.02)
+    said = process.communicate(timeout=20)[0].split("\n")
+    assert said[1] == f"code {code}"
+    assert time.monotonic() - began < 2
+    assert not marked(tmp_path)
 
 
 @linux

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,27 @@ def test_it_looks_by_itself_until_it_is_stopped(tmp_path: Path) -> None:
     assert time.monotonic() - began < 3
     watch.add(os.getpid())
     assert os.getpid() not in watch.processes
+
+
+def test_a_stop_between_two_looks_is_heard_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_PACES", ((0.0, 1.5),))
+    watch = Watch()
+    stopping = threading.Thread(target=watch.stop)
+
+    class Wake(threading.Event):
+        def clear(self) -> None:
+            """The moment that may lose a wake-up: somebody stops the watch just before."""
+            stopping.start()
+            while not self.is_set():
+                time.sleep(0.001)
+            super().clear()
+
+    watch._wake = Wake()
+    watch._wake.set()  # the first wait is none
+    watch.start()
+    assert until(lambda: stopping.ident)
+    stopping.join(1)
+    assert not stopping.is_alive()
 
 
 @everywhere

@@ -80,6 +80,29 @@ def test_the_process_that_answers_is_known(kind: str, tmp_path: Path) -> None:
             assert answer.seconds < 3
 
 
+# A server in which files are opened and closed all the time, as in a busy one.
+BUSY = """
+import threading
+def churn():
+    while True:
+        for each in [open(os.devnull) for _ in range(20)]:
+            each.close()
+kept = [open(os.devnull) for _ in range(40)]
+threading.Thread(target=churn, daemon=True).start()
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system says it")
+def test_files_that_close_meanwhile_hide_no_process(tmp_path: Path) -> None:
+    # The listener has the highest number, so that what is listed before it may have gone when it is looked at.
+    code = BUSY + "import socket, time\ntime.sleep(0.1)\nlow = socket.create_server(('127.0.0.1', 0))\n"
+    code += "os.dup2(low.fileno(), 200)\nSAY.append(os.fstat(200).st_ino)\nlow.close()\n"
+    with child(code, tmp_path) as busy:
+        for _ in range(30):
+            assert sockets._holders(f"socket:[{busy.said[0]}]") == [busy.own]
+
+
 @pytest.mark.parametrize(("path", "status"), [("/busy", 503), ("/none", 404), ("/moved", 302), ("", 404)])
 def test_the_status_is_what_was_answered(path: str, status: int) -> None:
     with answering(f"HTTP/1.1 {status} Whatever\r\nLocation: http://127.0.0.1:1/\r\n\r\n".encode()) as port:

@@ -30,6 +30,7 @@ FLOORS = [
         "launcher.template",
         "launcher.owner",
         "launcher.output",
+        "launcher.python_words",
     ],
     ["launcher.hints", "launcher.shown", "launcher.text_files"],
     ["launcher.violations"],

@@ -10,6 +10,7 @@ import sys
 TYPE_CHECKING = False  # typing costs a start five milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable  # noqa: F401 (type comments, for Python 2.7 to parse)
+    from typing import Any  # noqa: F401
 
 SUPPORTED = sys.version_info >= (3, 8)
 WINDOWS = os.name == "nt"
@@ -25,6 +26,8 @@ pins = {}  # type: dict[str, str]
 """The value of each pin by its folded name; `X_FILE` beside each, closed by an empty value."""
 folders = []  # type: list[str]
 """The run folders that records go to: this launch's, and those of the launches around it."""
+disputed = False
+"""Under `exec`, whether a .env file wanted another value for a pin: tests must then not work on the pinned database."""
 channel = {}  # type: dict[str, str]
 """The variables that a child must find for its own guard to start."""
 
@@ -45,9 +48,31 @@ def start():  # type: () -> None
         _read(os.environ)
         _start()
     except Exception as error:
+        failed("could not start", error)
+
+
+def safely(act, *words):  # type: (Callable[..., object], object) -> Any
+    """What the guard's part returns; its own failure is told and is not the program's: None then."""
+    __tracebackhide__ = True
+    try:
+        return act(*words)
+    except Exception as error:
+        if getattr(error, "autopack_run", False):  # meant for the program
+            raise
+        failed("stumbled", error)
+    return None
+
+
+def failed(what, error):  # type: (str, Exception) -> None
+    """The guard itself failed: tell it, or, where the task wants that, end the process."""
+    try:
         from _autopack_run_guard import record
 
-        record.failed("could not start", error)
+        record.failed(what, error)
+    except Exception:  # noqa: S110 - no descriptor free, no memory: then it cannot be told either
+        pass
+    if fail_closed:
+        os._exit(70)
 
 
 def _read(environ):  # type: (os._Environ[str]) -> None
@@ -120,7 +145,7 @@ def _moving(real):  # type: (Callable[..., object]) -> object
         real(*words, **named)
         databases = sys.modules.get("_autopack_run_guard.databases")
         if databases is not None:
-            databases.forget_relative()
+            safely(databases.forget_relative)
 
     return like(moves, real)
 
@@ -149,7 +174,7 @@ _AFTER = {
     "_sqlite3": ("databases", "watch_sqlite"),
     "sqlite3.dbapi2": ("databases", "watch_sqlite"),
     "sqlite3": ("databases", "watch_sqlite"),
-    "sqlalchemy": ("databases", "watch_servers"),
+    "sqlalchemy": ("engines", "watch"),
     "aiosqlite.core": ("databases", "watch_aiosqlite"),
     "dotenv.main": ("dotenvs", "watch"),
     "dynaconf.vendor.dotenv.main": ("dotenvs", "watch"),
@@ -172,9 +197,7 @@ def _act(name, module):  # type: (str, object) -> None
         package = __import__("_autopack_run_guard." + part)
         getattr(getattr(package, part), function)(module)
     except Exception as error:
-        from _autopack_run_guard import record
-
-        record.failed("cannot watch " + name, error)
+        failed("cannot watch " + name, error)
 
 
 class _Finder(object):  # noqa: UP004 (Python 2.7 parses this)

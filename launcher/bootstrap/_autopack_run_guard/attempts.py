@@ -1,6 +1,7 @@
 """An attempt to change a pin: who made it, what becomes of it, and what is said of it."""
 
 import os
+import sys
 
 import _autopack_run_guard as guard
 from _autopack_run_guard import places, record
@@ -11,6 +12,8 @@ _told = set()  # type: set[tuple[str, str, str]]
 
 class PinnedVariableError(RuntimeError):
     """A program tried to change a variable that autopack-run has pinned."""
+
+    autopack_run = True  # meant for the program, unlike an error inside the guard
 
 
 def refused(name: str, value: "str | None", how: str, source: str = "", soft: bool = False) -> None:
@@ -35,8 +38,17 @@ def refused(name: str, value: "str | None", how: str, source: str = "", soft: bo
     reading = f", reading {source}," if source else ""
     by = f"{where}{reading} tried to {_wish(value)} ({how})"
     if raised:
-        raise PinnedVariableError(_explained(name, by))
+        raise PinnedVariableError(record.masked(_explained(name, by)))
+    if soft and guard.mode == "error":
+        _dispute()
     record.tell(f"kept {name}: {by}")
+
+
+def _dispute() -> None:
+    guard.disputed = True
+    databases = sys.modules.get("_autopack_run_guard.databases")
+    if databases is not None:
+        databases.forget()
 
 
 def found_changed(name: str, value: "str | None") -> None:

@@ -1,7 +1,6 @@
 """The programs that this process starts: their `env=` keeps the pins, and carries the channel for their own guard."""
 
 import os
-import sys
 
 import _autopack_run_guard as guard
 from _autopack_run_guard import record, variables
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PYTHONPATH = "PYTHONPATH"
-_ENV_POSITION = 10  # of `env` among the arguments of subprocess.Popen
-_SKIPPING = "IES"  # Python's options that skip sitecustomize or PYTHONPATH
+_SHELL_POSITION, _ENV_POSITION = 8, 10  # among the arguments of subprocess.Popen
 
 
 _ENV_PLACES = {"execve": 2, "posix_spawn": 2, "posix_spawnp": 2, "spawnve": 3, "_spawnvef": 3}
@@ -28,25 +26,26 @@ def start(real: "Any", words: "Any", named: "Any") -> "Any":
         words = (*words[:place], kept(words[place]), *words[place + 1 :])
     if name.startswith("exec"):
         return _replaced(real, words, named)
-    if name == "system":
-        note(0, words[0] if words else named.get("command", ""))
+    if guard.active and name == "system":
+        guard.safely(note, 0, "", True)
     result = real(*words, **named)
     if guard.active and name.startswith("posix_spawn"):  # spawnve returns a handle or a code
-        note(result, named["argv"] if "argv" in named else words[1])
+        guard.safely(note, result, named["argv"] if "argv" in named else words[1])
     return result
 
 
 def _replaced(real: "Any", words: "Any", named: "Any") -> "Any":
     """This process becomes another program: whether that has a guard, its own record tells."""
-    if guard.active and guard.folders:
+    recording = guard.active and bool(guard.folders)
+    if recording:
         program = words[0] if words else named.get("path", "")
-        shown = os.fsdecode(program) if isinstance(program, (str, bytes, os.PathLike)) else ""
-        record.write({"event": "exec", "program": os.path.basename(shown)})
+        shown = _program(program) if isinstance(program, (str, bytes, os.PathLike)) else ""
+        guard.safely(record.write, {"event": "exec", "program": shown})
     try:
         return real(*words, **named)
-    finally:  # it did not
-        if guard.active and guard.folders:
-            record.begin("exec")
+    finally:  # it has not become another one
+        if recording:
+            guard.safely(record.begin, "exec")
 
 
 def watch_subprocess(module: "Any") -> None:
@@ -58,11 +57,12 @@ def watch_subprocess(module: "Any") -> None:
     def __init__(self: "Any", *words: "Any", **named: "Any") -> None:  # noqa: N807 (it takes the place of one)
         if len(words) > _ENV_POSITION:
             words = (*words[:_ENV_POSITION], _inherited(words[_ENV_POSITION]), *words[_ENV_POSITION + 1 :])
-        else:
+        elif guard.active:
             named["env"] = _inherited(named.get("env"))
         real(self, *words, **named)
         if guard.active:
-            note(self.pid, named.get("args", words[0] if words else ""))
+            shell = named.get("shell", len(words) > _SHELL_POSITION and words[_SHELL_POSITION])
+            guard.safely(note, self.pid, named.get("args", words[0] if words else ""), shell)
 
     module.Popen.__init__ = guard.like(__init__, real)
 
@@ -72,7 +72,7 @@ def _inherited(env: "Any") -> "Any":
     if not guard.active:
         return env
     if env is None:
-        variables.check()
+        guard.safely(variables.check)
         if _complete(os.environ):
             return None
         env = dict(os.environ)
@@ -93,6 +93,11 @@ def kept(env: "Any") -> "Any":
     """
     if not guard.active or not hasattr(env, "items"):
         return env
+    whole = guard.safely(_kept, env)
+    return env if whole is None else whole
+
+
+def _kept(env: "Any") -> "Any":
     env = dict(env)
     names = {guard.fold(os.fsdecode(name)): name for name in env}
     if guard.mode != "allow":
@@ -137,37 +142,19 @@ def _carry(env: "Any", names: "dict[str, Any]") -> None:
         env[written] = os.fsencode(text) if isinstance(env.get(written), bytes) else text
 
 
-def note(pid: int, words: "Any") -> None:
-    """Record that a program was started, and why no guard will be in it where its own options say so."""
-    if not guard.folders:
-        return
-    try:
-        listed = [os.fsdecode(word) for word in words] if isinstance(words, (list, tuple)) else [os.fsdecode(words)]
-    except TypeError:
-        listed = [""]
-    program = os.path.basename(listed[0] if len(listed) > 1 else (listed[0].split() or [""])[0])
-    from _autopack_run_guard import places
+def note(pid: int, words: "Any", shell: object = False) -> None:
+    """Record that a program was started; whether a guard has started in it, its own record tells."""
+    if guard.folders:
+        from _autopack_run_guard import places
 
-    event = {"event": "spawn", "child": pid, "program": program, "where": places.own_place()}
-    record.write(dict(event, unguarded=skips_guard(listed)))
+        program = ("cmd" if guard.WINDOWS else "sh") if shell else _program(words)
+        record.write({"event": "spawn", "child": pid, "program": program, "where": places.own_place()})
 
 
-def skips_guard(words: "list[str]") -> str:
-    """The option by which a Python command line leaves the guard out (-I, -E, -S), or "" ."""
-    name = os.path.basename(words[0].replace("\\", "/")).lower() if words else ""
-    if not name.startswith(("python", "pypy")) and words and words[0] != sys.executable:
-        return ""
-    rest = iter(words[1:])
-    for word in rest:
-        if not word.startswith("-") or word in ("-", "--") or word.startswith("--"):
-            return ""
-        for place, letter in enumerate(word[1:], 1):
-            if letter in _SKIPPING:
-                return "-" + letter
-            if letter in "cm":
-                return ""
-            if letter in "XW":
-                if place == len(word) - 1:
-                    next(rest, "")
-                break
-    return ""
+def _program(words: "Any") -> str:
+    """The program's name; its arguments may hold secrets."""
+    first = words if isinstance(words, (str, bytes, os.PathLike)) else next(iter(words or ()), "")
+    text = os.fsdecode(first)
+    if guard.WINDOWS and text is not first and isinstance(words, str):
+        text = text.split('"')[1] if text.startswith('"') else text.split(" ", 1)[0]
+    return os.path.basename(text)

@@ -69,14 +69,19 @@ def _connector() -> "Any":
 
 def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
     uri = named.get("uri", len(words) > _URI_POSITION and words[_URI_POSITION])
-    place = sqlite_place(database, uri)
+    place = guard.safely(sqlite_place, database, uri)
     new = place and not os.path.exists(place)
     result = real(*words, **named)
-    if place:  # only now: what could not be opened may be opened by the next attempt
-        record_file(place, new)
-    if guard.active and isinstance(database, str) and not uri:
-        _remember(database)
+    if guard.active:  # only now: what could not be opened may be opened by the next attempt
+        guard.safely(_opened, place, new, database, uri)
     return result
+
+
+def _opened(place: "Any", new: object, database: "Any", uri: "Any") -> None:
+    if place:
+        record_file(place, new)
+    if isinstance(database, str) and not uri and not guard.disputed:
+        _remember(database)
 
 
 def _remember(database: str) -> None:
@@ -126,10 +131,9 @@ def sqlite_place(database: "Any", uri: "Any") -> str:
         place = _path(os.fsdecode(database), uri)
     except (TypeError, ValueError, OSError):  # the current folder may be gone
         return ""
-    if place in _places:
+    if place in _places and not guard.disputed:
         return ""
-    if guard.block_databases:
-        _refuse_other(place)
+    refuse_other(place)
     return place
 
 
@@ -166,8 +170,15 @@ def record_file(place: str, new: object = False) -> None:
         except OSError:
             pass  # deleted already, or never made
     where = _waiting.get(place) or places.own_place()
-    event = {"event": "open", "kind": "sqlite", "place": place, "device": device, "inode": inode, "where": where}
+    event = {"event": "open", "place": place, "device": device, "inode": inode, "where": where}
     record.write(dict(event, new=bool(new) and place != ":memory:", blocked=False))
+
+
+def _wait_for(database: "Any", uri: "Any") -> None:
+    from _autopack_run_guard import places
+
+    if isinstance(database, (str, bytes, os.PathLike)):
+        _waiting[_path(os.fsdecode(database), uri)] = places.own_place()
 
 
 def watch_aiosqlite(module: "Any") -> None:
@@ -175,65 +186,18 @@ def watch_aiosqlite(module: "Any") -> None:
     real = module.connect
 
     def connect(database: "Any", *words: "Any", **named: "Any") -> "Any":
-        from _autopack_run_guard import places
-
-        if isinstance(database, (str, bytes, os.PathLike)):
-            _waiting[_path(os.fsdecode(database), named.get("uri"))] = places.own_place()
+        guard.safely(_wait_for, database, named.get("uri"))
         return real(database, *words, **named)
 
     module.connect = guard.like(connect, real)
 
 
-def watch_servers(module: "Any") -> None:
-    """Listen to every engine of SQLAlchemy: before it connects to a server, and when it has."""
-    trying = {}  # type: dict[int, str]
+def refuse_other(place: str) -> None:
+    """Raise where the database must not be opened: it is another one (`databases = "block"`), or a test's mistake."""
+    if guard.block_databases or guard.disputed:
+        from _autopack_run_guard import blocking
 
-    def connecting(dialect: "Any", pooled: "Any", words: "Any", named: "Any") -> None:
-        if not guard.active or dialect.name == "sqlite":
-            return
-        place = server_place(dialect.name, words, named)
-        if place in _places:
-            return
+        if guard.disputed:
+            blocking.refuse_disputed(place)
         if guard.block_databases:
-            _refuse_other(place)
-        trying[id(pooled)] = place
-
-    def connected(_connection: "Any", pooled: "Any") -> None:
-        place = trying.pop(id(pooled), "")
-        if place:
-            _record_server(place)
-
-    module.event.listen(module.engine.Engine, "do_connect", connecting)
-    module.event.listen(module.pool.Pool, "connect", connected)
-
-
-def _record_server(place: str) -> None:
-    from _autopack_run_guard import places, variables
-
-    _places.add(place)
-    variables.check()
-    event = {"event": "open", "kind": place.partition(":")[0], "place": place, "device": 0, "inode": 0}
-    record.write(dict(event, where=places.own_place(), new=False, blocked=False))
-
-
-def server_place(dialect: str, words: "Any", named: "Any") -> str:
-    """The server and the database of connect()'s arguments, and nothing else of them."""
-    parts = {}  # type: dict[str, object]
-    text = words[0] if words and isinstance(words[0], str) else ""
-    for word in text.split():  # a libpq string: `host=h dbname=d`
-        name, _, value = word.partition("=")
-        parts[name] = value
-    parts.update((name, value) for name, value in named.items() if isinstance(value, (str, int)))
-
-    def first(*names: str) -> str:
-        return str(next((parts[name] for name in names if parts.get(name)), ""))
-
-    host, port = first("host", "hostaddr", "server", "unix_socket"), first("port")
-    database = first("dbname", "database", "db", "service_name")
-    return f"{dialect}://{host}{port and ':' + port}/{database}"
-
-
-def _refuse_other(place: str) -> None:
-    from _autopack_run_guard import blocking
-
-    blocking.refuse_other(place)
+            blocking.refuse_other(place)

@@ -20,7 +20,7 @@ def watch(module: "Any") -> None:
         values = real(self)
         if guard.active:
             for name in list(values):
-                _keep(self, values, name)
+                guard.safely(_keep, self, values, name)
         return values
 
     module.DotEnv.dict = guard.like(read, real)
@@ -31,11 +31,11 @@ def _keep(reader: "Any", values: "Any", name: str) -> None:
     pinned, value = guard.pins.get(folded), values[name]
     if pinned is None or value == pinned or value is None:
         return
-    # Without override the environment wins by itself. In a cleared environment there is nothing to win against, and
-    # where pins raise the operator's value must not come back by this door.
-    if getattr(reader, "override", True) or folded not in os.environ:
-        attempts.refused(folded, value, "a .env file", attempts.source_of(reader, folded), soft=True)
-    if pinned:
+    # A test that has cleared its environment must not get the operator's value back by this door.
+    if pinned and (guard.mode != "error" or folded in os.environ):
         values[name] = pinned
     else:
         del values[name]
+    # Without override the environment wins by itself, unless there is nothing in it to win.
+    if getattr(reader, "override", True) or folded not in os.environ:
+        attempts.refused(folded, value, "a .env file", attempts.source_of(reader, folded), soft=True)

@@ -13,6 +13,9 @@ LIMIT = 2000
 # What a program replaces in `os` (a fake file system, a fake clock) must not reach the records.
 _open, _write, _close, _fstat, _getpid = os.open, os.write, os.close, os.fstat, os.getpid
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+# The first line of a record, and what is written over it when a later one finds no room.
+_LOST = (ascii({"event": "error", "text": "records were lost: the folder took no more"}) + "\n").encode("ascii")
+_SPARE = b"#" * (len(_LOST) - 1) + b"\n"
 _name = ""
 _count = 0
 _captured = []  # type: list[tuple[str, tuple[int, int]]]
@@ -23,13 +26,16 @@ def begin(how: str) -> None:
     global _name, _count  # noqa: PLW0603 (a process has one record)
     _name = f"guard-{_getpid()}-{time.time_ns():x}.txt"
     _count = 0
+    for folder in guard.folders:
+        try:
+            _append(os.path.join(folder, _name), _SPARE)
+        except OSError:
+            pass  # the next line tells
     write(
         {
             "event": "start",
-            "parent": os.getppid(),
-            "python": sys.executable,
             "program": _program(),
-            "version": f"{sys.version_info[0]}.{sys.version_info[1]}",
+            "python": sys.executable,
             "how": how,
         }
     )
@@ -71,13 +77,16 @@ def write(event: "dict[str, object]") -> None:
     _count += 1
     if _count > LIMIT:
         event = {"event": "error", "text": f"more than {LIMIT} records; the rest is not recorded"}
-    data = (ascii(dict(event, pid=_getpid(), at=time.time_ns())) + "\n").encode("ascii")
+    shown = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
+    line = ascii(dict(shown, pid=_getpid(), at=time.time_ns())) + "\n"
     for folder in list(guard.folders):
+        path = os.path.join(folder, _name)
         try:
-            _append(os.path.join(folder, _name), data)
+            _append(path, line.encode("ascii"))
         except OSError as error:
             guard.folders.remove(folder)
             if os.path.isdir(folder):  # else the run is over and its folder has been cleared away
+                _mark_lost(path)
                 failed("cannot write its record in " + folder, error)
 
 
@@ -90,8 +99,34 @@ def _append(path: str, data: bytes) -> None:
         _close(handle)
 
 
+def _mark_lost(path: str) -> None:
+    """Write over the line that `begin` has kept for this: it needs no room on the disk."""
+    try:
+        handle = _open(path, os.O_RDWR)
+        try:
+            if os.read(handle, len(_SPARE)) == _SPARE:
+                os.lseek(handle, 0, os.SEEK_SET)
+                _write(handle, _LOST)
+        finally:
+            _close(handle)
+    except OSError:
+        pass  # then there is no record at all, which says the same
+
+
+def masked(text: str) -> str:
+    """The text without what stands between the :// and the last @ of a word."""
+    if ":/" not in text or "@" not in text:
+        return text
+    return " ".join(map(_masked_word, text.split(" ")))
+
+
+def _masked_word(word: str) -> str:
+    start, end = word.find(":/"), word.rfind("@")
+    return word[: start + 2] + "***" + word[end:] if -1 < start < end else word
+
+
 def failed(what: str, error: Exception) -> None:
-    """The guard itself failed: tell it; end the process where the task wants that."""
+    """The guard itself failed: tell it, in the record too."""
     said = getattr(error, "strerror", None) or type(error).__name__
     text = f"the guard {what} ({said}): what this process opens is not proven"
     write({"event": "error", "text": text})  # where that is what fails, its folder is not among them any more
@@ -103,7 +138,7 @@ def failed(what: str, error: Exception) -> None:
 
 def tell(text: str) -> None:
     """One line for a person on standard error; again at the end where it had been captured, as pytest does."""
-    line = "autopack-run: " + text + "\n"
+    line = "autopack-run: " + masked(text) + "\n"
     if not _captured:
         import atexit
 

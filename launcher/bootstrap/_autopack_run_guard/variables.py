@@ -60,10 +60,17 @@ def _refused(key: "Any", value: "Any", how: str) -> bool:
     text = None if value is None else os.fsdecode(value)
     if text == guard.pins[name] or (text is None and guard.pins[name] == ""):
         return text is None
+    __tracebackhide__ = True  # of pytest: the line that matters is the test's own
+    if not guard.safely(_tell_attempt, name, text, how) and guard.mode == "error":
+        raise RuntimeError(f"{name} is pinned by autopack-run")
+    return True
+
+
+def _tell_attempt(name: str, value: "str | None", how: str) -> bool:
     from _autopack_run_guard import attempts
 
-    __tracebackhide__ = True  # of pytest: the line that matters is the test's own
-    attempts.refused(name, text, how)
+    __tracebackhide__ = True
+    attempts.refused(name, value, how)
     return True
 
 
@@ -103,7 +110,7 @@ def _popitem(self: "Any") -> "Any":
             del self[key]
             return key, value
     if len(self):
-        _tell_cleared("os.environ.popitem()")
+        guard.safely(_tell_cleared, "os.environ.popitem()")
         raise KeyError("popitem(): only variables that autopack-run has pinned are left")
     raise KeyError("popitem(): the environment is empty")
 
@@ -118,11 +125,11 @@ def _clear(self: "Any") -> None:
     scene = _mocking() if guard.active else ""
     bare = bool(scene) and guard.mode == "error"
     if bare and scene == "begin":
-        _tell_bare()
+        guard.safely(_tell_bare)
     elif guard.active and not scene:
-        _tell_cleared("os.environ.clear()")
+        guard.safely(_tell_cleared, "os.environ.clear()")
     elif scene == "begin":
-        _tell_cleared("patch.dict(os.environ, clear=True)")
+        guard.safely(_tell_cleared, "patch.dict(os.environ, clear=True)")
     for key in list(self):
         if bare:
             _drop(self, key)
