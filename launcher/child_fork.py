@@ -4,6 +4,7 @@ posix_spawn cannot: neither may the child tell the keeper its pid before it exec
 for the signal of its parent's death.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def start(command: Command, output: str | None, tie: Callable[[int], object]) ->
         pid = os.fork()
         if pid == 0:
             try:
+                gc.disable()  # a round of it would copy most of the launcher's memory
                 tie_to_parent()
                 tie(os.getpid())
                 if output is not None:
@@ -57,11 +59,9 @@ def _encoded(env: dict[str, str]) -> dict[bytes, bytes]:
 
 def _death_signal() -> Callable[[], object]:
     """By this call a Linux child asks for SIGTERM at its parent's death, should the keeper be killed as well."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or (prctl := _prctl()) is None:
         return lambda: None
-    import ctypes  # loaded before the fork: two milliseconds
-
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    parent = os.getpid()
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
@@ -69,6 +69,21 @@ def _death_signal() -> Callable[[], object]:
             os._exit(1)
 
     return ask
+
+
+def _prctl() -> Callable[..., object] | None:
+    """prctl(2) by the core of ctypes: all of ctypes takes four milliseconds to import, this half of one.
+
+    None where this Python has no such thing: then the keeper alone has to do.
+    """
+    try:
+        import _ctypes
+
+        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
+        call = _ctypes.call_function
+    except (ImportError, AttributeError, OSError):
+        return None
+    return lambda *numbers: call(address, numbers)
 
 
 def _leave_terminal(folder: str, output: str) -> None:

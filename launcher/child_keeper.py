@@ -6,6 +6,7 @@ or terminal of the launcher's open.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -109,12 +110,13 @@ def _spawn(reading: int) -> int:
 
 def watch() -> None:
     """The keeper itself: read what is tied from its standard input until that closes, end it, and exit."""
+    gc.disable()  # a round of it would copy most of the launcher's memory
     with contextlib.suppress(OSError):
         os.setsid()
     os.chdir("/")
     _close_all()
     tied: dict[str, child_tree.Tie] = {}
-    with open(0, encoding="ascii") as lines:
+    with open(0, encoding="utf-8") as lines:  # the one codec that is loaded already
         for line in lines:
             what, pid, *modes, mark = line.split()
             tied.pop(mark, None)

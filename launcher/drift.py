@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from typing import NamedTuple
 
 from launcher.errors import WrongDataError
-from launcher.usage import EMPTY, GONE, MEMORY, Content, Pinned, Used, content
+from launcher.usage import EMPTY, GONE, MEMORY, NONE, Content, Pinned, Used, content
 
 
 class Problem(NamedTuple):
@@ -41,14 +41,14 @@ def is_allowed(place: str, globs: Sequence[str]) -> bool:
 def _is_drift(used: Used, held: Content, folders: Sequence[str]) -> bool:
     if held.ours or "://" in used.place:  # what a server holds is not asked here, so it is not taken for harmless
         return True
-    if held.reason == GONE:  # one that the run made for itself, or one that was there before
-        return not used.new and used.how == "opened"
+    if held.reason == GONE:  # a temporary one is no harm, one that was there before may have been ours
+        return used.held
+    if held.reason == NONE:
+        return False
     if held.identity is None and held.reason != EMPTY:  # what it holds cannot be told, so it is not taken for harmless
         return used.how != "changed" or used.new
-    if not used.new:
-        return False
     tables = held.identity.tables if held.identity else ()
-    return not tables or (_is_inside(used.place, folders) and not _is_hidden(used.place, folders))
+    return used.new and (not tables or (_is_inside(used.place, folders) and not _is_hidden(used.place, folders)))
 
 
 def _is_inside(path: str, folders: Sequence[str]) -> bool:

@@ -61,9 +61,9 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
-# A URL's user, up to the colon in front of its password, which goes on to the last @ of the word, and what stands behind
-# its ?. A URL taken for a path loses a slash, and on Windows it gets backslashes, which JSON doubles. None of this may
-# take more than linear time: a server's output may have lines of megabytes.
+# A URL's user, up to the colon in front of its password, which goes on to the last @ of the word, and what stands
+# behind its ?. A URL taken for a path loses a slash, and on Windows it gets backslashes, which JSON doubles. Nothing
+# here may take more than linear time: a server's output may have lines of megabytes.
 _WORD = re.compile(r"\S+")
 _CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:/\\@?]*:")
 _OPTIONS = re.compile(r"(\w://[^\s?]{0,2000}\?)[^\s'\",;)]+")

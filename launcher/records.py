@@ -19,7 +19,8 @@ class Process(NamedTuple):
 class Opening(NamedTuple):
     """A database opened, or refused before it was (blocked). place: an absolute path, or `dialect://host:port/name`.
 
-    where: `file:line` in the program's own code. new: the file was not there before. at: nanoseconds since 1970.
+    where: `file:line` in the program's own code. new: the file was not there before; held: it was, and not empty.
+    at: nanoseconds since 1970.
     """
 
     pid: int
@@ -28,6 +29,7 @@ class Opening(NamedTuple):
     inode: int
     where: str
     new: bool
+    held: bool
     blocked: bool
     at: int
 
@@ -55,7 +57,8 @@ class Start(NamedTuple):
 class Records(NamedTuple):
     """All records of a run folder. errors: what the guards could not do, in words.
 
-    replaced: processes that have become another program in which no guard has started, with its name.
+    replaced: processes that have become another program in which no guard has started, with its name. system: children
+    that only tell about the system, such as uname.
     """
 
     processes: list[Process]
@@ -64,6 +67,7 @@ class Records(NamedTuple):
     starts: list[Start]
     errors: list[tuple[int, str]]
     replaced: dict[int, str]
+    system: set[int]
 
 
 _KINDS: dict[str, tuple[type[Any], str]] = {
@@ -80,7 +84,7 @@ class Reader:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._offsets: dict[str, int] = {}
-        self._records = Records([], [], [], [], [], {})
+        self._records = Records([], [], [], [], [], {}, set())
         self._reading = threading.Lock()
 
     def read(self) -> Records:
@@ -127,6 +131,8 @@ def _keep(event: dict[str, Any], records: Records) -> None:
             records.errors.append(said)
     elif kind == "exec":
         records.replaced[pid] = str(event.get("program", ""))
+    elif kind == "system":
+        records.system.add(event.get("child", 0))
     elif kind in _KINDS:
         if kind == "start":
             records.replaced.pop(pid, None)

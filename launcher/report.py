@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from launcher import drift
 from launcher.output import printable
 from launcher.records import Override, Records, Start
-from launcher.seen import STARTER
 from launcher.strays import Change
 from launcher.usage import MEMORY, Observed, Pinned, Used, collect
 
@@ -66,7 +65,8 @@ def _unguarded(observed: Observed, records: Records) -> list[str]:
     """
     guarded = {process.pid for process in records.processes} - set(records.replaced)
     processes = observed.watch.processes.items()
-    found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if seen.kind != STARTER and pid not in guarded}
+    harmless = guarded | records.system | observed.starters()
+    found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if pid not in harmless}
     found |= {pid: f"{name} (pid {pid})" for pid, name in records.replaced.items()}
     # A fork copies the guard, and what the copy becomes then may have none.
     begun = {process.pid for process in records.processes if process.how == "exec"}

@@ -173,7 +173,8 @@ def _evaluate(question: Question, observed: Observed, pid: int) -> Proof:
     used = collect(pinned, [observed]) if pinned.url else []  # without a database none can be another one
     problems = drift.problems(used, pinned, question.allowed, question.folders)
     if problems:
-        return Proof(WRONG, f"server pid {pid or '?'}: {'; '.join(problems)}; pinned is {pinned.shown}", pid)
+        texts = "; ".join(problem.text for problem in problems)
+        return Proof(WRONG, f"server pid {pid or '?'}: {texts}; pinned is {pinned.shown}", pid)
     family = observed.watch.family(pid)
     if not pid:
         return Proof(UNPROVEN, f"the system does not show which process answers at {question.url}", 0)

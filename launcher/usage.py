@@ -15,7 +15,8 @@ from launcher.seen import STARTER
 from launcher.strays import Change
 
 MEMORY = ":memory:"
-GONE, EMPTY = "it is gone", "it is empty"
+GONE, EMPTY, NONE = "it is gone", "it is empty", "it is no SQLite database"
+_REASONS = {"empty-file": EMPTY, "not-sqlite": NONE}
 
 
 class Pinned(NamedTuple):
@@ -90,7 +91,7 @@ class Used(NamedTuple):
 
     place: a path, `:memory:` or a server's text. by: the programs by their pid. where: the first line that opened it,
     "" where only the outside shows it; at: when, in nanoseconds since 1970. how: `opened`, `open` (seen from outside)
-    or `changed`.
+    or `changed`. new: it was not there before; held: it was, and not empty.
     """
 
     place: str
@@ -99,6 +100,7 @@ class Used(NamedTuple):
     where: str
     how: str
     new: bool = False
+    held: bool = False
     blocked: bool = False
     at: int = 0
 
@@ -134,7 +136,8 @@ def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     by, place = {opening.pid: program}, opening.place
     if not at and pinned.url and pinned.url.path and same_file(place, pinned.url.path):
         place += " (another file than now)"
-    return Used(place, at, by, opening.where, "opened", opening.new, opening.blocked, opening.at)
+    kept = opening.new, opening.held, opening.blocked, opening.at
+    return Used(place, at, by, opening.where, "opened", *kept)
 
 
 def _add(found: dict[str, Used], used: Used) -> None:
@@ -143,8 +146,8 @@ def _add(found: dict[str, Used], used: Used) -> None:
     old = found.setdefault(key, used)
     first = min((each for each in (old, used) if each.where), key=lambda each: each.at, default=old)
     how = "opened" if "opened" in (old.how, used.how) else old.how
-    new = old.new or used.new
-    found[key] = old._replace(by=used.by | old.by, where=first.where, at=first.at, how=how, new=new)
+    new, held = old.new or used.new, old.held or used.held
+    found[key] = old._replace(by=used.by | old.by, where=first.where, at=first.at, how=how, new=new, held=held)
 
 
 class Content(NamedTuple):
@@ -162,7 +165,7 @@ def content(place: str, pinned: Pinned) -> Content:
     try:
         identity = look_at(place)
     except LauncherError as error:
-        return Content((), None, EMPTY if error.slug == "empty-file" else error.message)
+        return Content((), None, _REASONS.get(error.slug, error.message))
     if identity is None:
         return Content((), None, GONE)
     have = {name.casefold() for name in identity.tables}

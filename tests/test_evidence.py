@@ -150,7 +150,10 @@ SHOWN = {
     "a module": (["/opt/python", "-u", "-m", "uvicorn", "app:app"], ("python -m uvicorn", "python")),
     "a module in one word": (["python3", "-muvicorn"], ("python3 -m uvicorn", "python")),
     "code": (["python3", "-Ic", "password = 'hunter2'"], ("python3 -c", "python")),
-    "options with a value": (["python3", "-X", "dev", "-W", "error", "-OO", "x.py", "hunter2"], ("python3 x.py", "python")),
+    "options with a value": (
+        ["python3", "-X", "dev", "-W", "error", "-OO", "x.py", "hunter2"],
+        ("python3 x.py", "python"),
+    ),
     "options with a value in one word": (
         ["python3", "-Xpycache_prefix=/c", "-Wimport", "x.py"],
         ("python3 x.py", "python"),

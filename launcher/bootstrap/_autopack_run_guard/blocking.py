@@ -13,7 +13,7 @@ def refuse_other(place: str) -> None:
         return
     where = places.own_place()
     event = {"event": "open", "place": place, "device": 0, "inode": 0, "where": where}
-    record.write(dict(event, new=False, blocked=True))
+    record.write(dict(event, new=False, held=False, blocked=True))
     pinned = _pinned_path() or guard.channel.get("AUTOPACK_RUN_DATABASE_PLACE", "another database")
     raise _error(f'blocked: {where} opens {place}; pinned is {pinned} (databases = "block", allow_databases)')
 

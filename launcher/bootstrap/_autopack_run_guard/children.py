@@ -10,9 +10,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PYTHONPATH = "PYTHONPATH"
+# They tell about the system, and modules of the standard library run them: platform, ctypes.util, uuid, locale.
+_SYSTEM = frozenset(
+    (
+        *("uname", "ldconfig", "gcc", "cc", "ld", "objdump", "ip", "ifconfig", "arp", "netstat", "lsb_release"),
+        *("hostname", "date", "id", "whoami", "tput", "stty", "locale", "ver"),
+    )
+)
 _SHELL_POSITION, _ENV_POSITION = 8, 10  # among the arguments of subprocess.Popen
-
-
 _ENV_PLACES = {"execve": 2, "posix_spawn": 2, "posix_spawnp": 2, "spawnve": 3, "_spawnvef": 3}
 
 
@@ -27,10 +32,10 @@ def start(real: "Any", words: "Any", named: "Any") -> "Any":
     if name.startswith("exec"):
         return _replaced(real, words, named)
     if guard.active and name == "system":
-        guard.safely(note, 0, "", True)
+        guard.safely(note, 0, "cmd" if guard.WINDOWS else "sh")
     result = real(*words, **named)
     if guard.active and name.startswith("posix_spawn"):  # spawnve returns a handle or a code
-        guard.safely(note, result, named["argv"] if "argv" in named else words[1])
+        guard.safely(lambda: note(result, _program(named["argv"] if "argv" in named else words[1])))
     return result
 
 
@@ -55,16 +60,29 @@ def watch_subprocess(module: "Any") -> None:
         return
 
     def __init__(self: "Any", *words: "Any", **named: "Any") -> None:  # noqa: N807 (it takes the place of one)
-        if len(words) > _ENV_POSITION:
-            words = (*words[:_ENV_POSITION], _inherited(words[_ENV_POSITION]), *words[_ENV_POSITION + 1 :])
-        elif guard.active:
-            named["env"] = _inherited(named.get("env"))
+        program = guard.safely(_named, words, named) if guard.active else "?"
+        if guard.active and program not in _SYSTEM:
+            words, named = _with_env(words, named)
         real(self, *words, **named)
         if guard.active:
-            shell = named.get("shell", len(words) > _SHELL_POSITION and words[_SHELL_POSITION])
-            guard.safely(note, self.pid, named.get("args", words[0] if words else ""), shell)
+            guard.safely(note, self.pid, program or "?")
 
     module.Popen.__init__ = guard.like(__init__, real)
+
+
+def _named(words: "Any", named: "Any") -> str:
+    """The program that Popen is to start; a shell's command line may hold secrets."""
+    shell = named.get("shell", len(words) > _SHELL_POSITION and words[_SHELL_POSITION])
+    given = named.get("args", words[0] if words else "")
+    if shell and not (isinstance(given, str) and given in _SYSTEM):
+        return "cmd" if guard.WINDOWS else "sh"
+    return _program(given)
+
+
+def _with_env(words: "Any", named: "Any") -> "Any":
+    if len(words) > _ENV_POSITION:
+        return (*words[:_ENV_POSITION], _inherited(words[_ENV_POSITION]), *words[_ENV_POSITION + 1 :]), named
+    return words, dict(named, env=_inherited(named.get("env")))
 
 
 def _inherited(env: "Any") -> "Any":
@@ -142,12 +160,13 @@ def _carry(env: "Any", names: "dict[str, Any]") -> None:
         env[written] = os.fsencode(text) if isinstance(env.get(written), bytes) else text
 
 
-def note(pid: int, words: "Any", shell: object = False) -> None:
+def note(pid: int, program: str) -> None:
     """Record that a program was started; whether a guard has started in it, its own record tells."""
-    if guard.folders:
+    if program in _SYSTEM:
+        record.write({"event": "system", "child": pid})
+    elif guard.folders:
         from _autopack_run_guard import places
 
-        program = ("cmd" if guard.WINDOWS else "sh") if shell else _program(words)
         record.write({"event": "spawn", "child": pid, "program": program, "where": places.own_place()})
 
 

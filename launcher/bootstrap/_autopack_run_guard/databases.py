@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _URI_POSITION = 7  # of `uri` among the arguments of sqlite3.connect
 _places = set()  # type: set[str]
-"""What has been recorded."""
+"""What has been recorded, by its real path: a link may lead elsewhere the next time."""
 _seen = set()  # type: set[str]
 """The same as the program writes it: a second connect must cost next to nothing."""
 _relative = set()  # type: set[str]
@@ -70,16 +70,24 @@ def _connector() -> "Any":
 def _opening(real: "Any", database: "Any", words: "Any", named: "Any") -> "Any":
     uri = named.get("uri", len(words) > _URI_POSITION and words[_URI_POSITION])
     place = guard.safely(sqlite_place, database, uri)
-    new = place and not os.path.exists(place)
+    before = size(place) if place else 0
     result = real(*words, **named)
     if guard.active:  # only now: what could not be opened may be opened by the next attempt
-        guard.safely(_opened, place, new, database, uri)
+        guard.safely(_opened, place, before, database, uri)
     return result
 
 
-def _opened(place: "Any", new: object, database: "Any", uri: "Any") -> None:
+def size(place: str) -> int:
+    """The bytes of the file, -1 where there is none."""
+    try:
+        return os.stat(place).st_size
+    except (OSError, ValueError):
+        return -1
+
+
+def _opened(place: "Any", before: int, database: "Any", uri: "Any") -> None:
     if place:
-        record_file(place, new)
+        record_file(place, before)
     if isinstance(database, str) and not uri and not guard.disputed:
         _remember(database)
 
@@ -131,10 +139,14 @@ def sqlite_place(database: "Any", uri: "Any") -> str:
         place = _path(os.fsdecode(database), uri)
     except (TypeError, ValueError, OSError):  # the current folder may be gone
         return ""
-    if place in _places and not guard.disputed:
+    if _key(place) in _places and not guard.disputed:
         return ""
     refuse_other(place)
     return place
+
+
+def _key(place: str) -> str:
+    return place if place == ":memory:" else os.path.realpath(place)
 
 
 def _path(text: str, uri: "Any") -> str:
@@ -142,7 +154,8 @@ def _path(text: str, uri: "Any") -> str:
         from urllib.parse import unquote
 
         text, _, query = text[5:].partition("#")[0].partition("?")
-        if {"mode=memory", "vfs=memdb"} & set(unquote(query).split("&")):
+        options = dict(unquote(word).partition("=")[::2] for word in query.split("&"))  # the last of a name counts
+        if options.get("mode") == "memory" or options.get("vfs") == "memdb":
             return ":memory:"
         text = unquote(text)
         if text.startswith("//"):
@@ -154,11 +167,11 @@ def _path(text: str, uri: "Any") -> str:
     return os.path.abspath(text)
 
 
-def record_file(place: str, new: object = False) -> None:
-    """Record the opening of the file with the line that did it, once. new: it was not there before."""
-    if place in _places:
+def record_file(place: str, before: int) -> None:
+    """Record the opening of the file with the line that did it, once. before: its size before that, -1 for none."""
+    if _key(place) in _places:
         return
-    _places.add(place)
+    _places.add(_key(place))
     from _autopack_run_guard import places, variables
 
     variables.check()
@@ -171,7 +184,7 @@ def record_file(place: str, new: object = False) -> None:
             pass  # deleted already, or never made
     where = _waiting.get(place) or places.own_place()
     event = {"event": "open", "place": place, "device": device, "inode": inode, "where": where}
-    record.write(dict(event, new=bool(new) and place != ":memory:", blocked=False))
+    record.write(dict(event, new=before < 0 and place != ":memory:", held=before > 0, blocked=False))
 
 
 def _wait_for(database: "Any", uri: "Any") -> None:

@@ -39,7 +39,7 @@ def _record(place: str) -> None:
     _recorded.add(place)
     variables.check()
     event = {"event": "open", "place": place, "device": 0, "inode": 0}
-    record.write(dict(event, where=places.own_place(), new=False, blocked=False))
+    record.write(dict(event, where=places.own_place(), new=False, held=True, blocked=False))
 
 
 def server_place(dialect: str, words: "Any", named: "Any") -> str:

@@ -35,7 +35,7 @@ def _heard(event: str, words: "Any") -> None:
 def _connects(words: "Any") -> None:
     place = databases.sqlite_place(words[0], True)
     if place:
-        databases.record_file(place, not os.path.exists(place))
+        databases.record_file(place, databases.size(place))
 
 
 def _changes(words: "Any") -> None:
