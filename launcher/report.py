@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from launcher import drift
+from launcher.holders import holders
 from launcher.output import printable
 from launcher.records import Override, Records, Start
 from launcher.strays import Change
@@ -42,6 +43,7 @@ def judge(
     """Put the evidence together. doubts: what could not be watched, in words."""
     records = [each.records() for each in observed]
     ours = [change for change in changes if os.path.normcase(os.path.realpath(change.path)) not in rules.elsewhere]
+    ours, foreign = _split(ours, pinned, observed)
     used = collect(pinned, observed, ours)
     problems = drift.problems(used, pinned, rules.allowed, rules.folders)
     opened = any(each.pinned and each.how != "changed" for each in used)
@@ -51,11 +53,27 @@ def judge(
     lacking = list(doubts) + [text for found in records for _, text in found.errors]
     if not opened:
         lacking.append(f"nothing was seen opening {pinned.shown}")
-    lacking += [f"not guarded: {text}" for text in unguarded]
+    lacking += foreign
+    if unguarded:
+        lacking.append(f"not guarded: {_few(unguarded)}")
     word = "drift" if problems else "not proven" if lacking else "proven"
     overrides = [each for found in records for each in found.overrides]
     talked = sorted({f"{each.host}:{each.port}" for seen in observed for each in seen.watch.connections})
     return Verdict(word, problems, lacking, used, overrides, unguarded, talked)
+
+
+def _split(changes: list[Change], pinned: Pinned, observed: Sequence[Observed]) -> tuple[list[Change], list[str]]:
+    """The changes that may be the run's, and texts on those that a process outside of it has open."""
+    own = {pid for each in observed for pid in each.watch.processes}
+    left, foreign = [], []
+    for change in changes:
+        mine = change.new or pinned.is_at(change.path, change.device, change.inode)
+        others = [] if mine else holders(change.path, own)
+        if others:
+            foreign.append(f"{change.path} changed, which {_few(others)} outside of this run has open")
+        else:
+            left.append(change)
+    return left, foreign
 
 
 def _unguarded(observed: Observed, records: Records) -> list[str]:

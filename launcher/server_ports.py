@@ -1,7 +1,6 @@
 """The ports of a launch's servers: no two of them on one, and another one where a free port was taken meanwhile."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from launcher.errors import ConfigurationError
 from launcher.launch import Launch, task_launch
@@ -49,6 +48,8 @@ def elsewhere(launch: Launch) -> Launch:
 
 def _ports(launch: Launch) -> set[int]:
     """The fixed port and that of the health URL: what has neither only knows of the others' port."""
+    from urllib.parse import urlsplit
+
     assert launch.plan.task is not None
     fixed = launch.plan.port if launch.plan.task.values.get("port") else None
     return {port for port in (fixed, urlsplit(health_url(launch)).port) if port}

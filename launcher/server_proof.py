@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher import child, drift, guard
 from launcher.connect import connect
@@ -13,6 +12,9 @@ from launcher.health import Answer, ask
 from launcher.launch import Launch
 from launcher.server_ports import health_url
 from launcher.usage import Observed, Pinned, Used, collect
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 PROVEN, WRONG, UNPROVEN, ENDED, SILENT = "proven", "wrong", "not proven", "ended", "silent"
 _ASK_SECONDS = 2.0
@@ -36,12 +38,17 @@ class Question(NamedTuple):
     @property
     def host(self) -> str:
         """The URL's host, without the brackets of IPv6."""
-        return urlsplit(self.url).hostname or ""
+        return self._parts().hostname or ""
 
     @property
     def port(self) -> int:
         """The URL's port; 0 where there is no URL."""
-        return urlsplit(self.url).port or 0
+        return self._parts().port or 0
+
+    def _parts(self) -> "SplitResult":
+        from urllib.parse import urlsplit
+
+        return urlsplit(self.url)
 
 
 class Proof(NamedTuple):

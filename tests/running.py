@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import autopack_run
@@ -52,6 +53,14 @@ def run(
         timeout=timeout,
         check=False,
     )
+
+
+def wait_until(what: Callable[[], object], seconds: float = 20, told: Callable[[], object] = lambda: "") -> None:
+    """Wait until it is true, or fail after so many seconds with what `told` returns then."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {told()}"
+        time.sleep(0.02)
 
 
 def write(folder: Path, text: str) -> Path:

@@ -31,6 +31,7 @@ FLOORS = [
         "launcher.owner",
         "launcher.output",
         "launcher.python_words",
+        "launcher.holders",
     ],
     ["launcher.hints", "launcher.shown", "launcher.text_files", "launcher.server_log"],
     ["launcher.violations"],

@@ -60,6 +60,32 @@ CASES = {
         True,
     ),
     "one that is gone again": ("c = sqlite3.connect('gone.db'); c.close(); os.unlink('gone.db')", False),
+    "a temporary file": (
+        "import tempfile\nwith tempfile.NamedTemporaryFile(suffix='.db', delete=os.name != 'nt') as f:\n    c = sqlite3.connect(f.name); c.execute('create table runs (x)'); c.close()",
+        False,
+    ),
+    "a text file": (
+        "open('notes', 'w').write('no database ' * 99)\ntry:\n    sqlite3.connect('notes').execute('select 1 from x')\nexcept sqlite3.DatabaseError:\n    pass",
+        False,
+    ),
+    "a URI with two modes": ("sqlite3.connect('file:other.db?mode=memory&mode=rwc', uri=True)", True),
+    "a URI that looks private": ("sqlite3.connect('file:other.db?x=mode=memory', uri=True)", True),
+    "a private URI": (
+        "c = sqlite3.connect('file:x?mode=memory&cache=shared', uri=True); c.execute('create table runs (x)')",
+        False,
+    ),
+    "a relative name after chdir": (
+        "from os import chdir\nsqlite3.connect('main.db')\nchdir(outside)\nsqlite3.connect('other.db')",
+        True,
+    ),
+    "a missing folder first": (
+        "try:\n    sqlite3.connect('d/x.db')\nexcept sqlite3.Error:\n    pass\nos.mkdir('d'); sqlite3.connect('d/x.db')",
+        True,
+    ),
+    "a class of its own": ("class C(sqlite3.Connection):\n    pass\nC('other.db')", True),
+    "a factory": ("class C(sqlite3.Connection):\n    pass\nsqlite3.connect('other.db', factory=C)", True),
+    "sqlite3.Connection": ("sqlite3.Connection('other.db')", True),
+    "a backup to another": ("t = sqlite3.connect('b.db'); sqlite3.connect('main.db').backup(t); t.close()", True),
     "no name like a database": ("c = sqlite3.connect('plain'); c.execute('create table phases (x)'); c.close()", True),
     "a forked child": (
         "pid = os.fork()\nif not pid:\n    sqlite3.connect('other.db')\n    os._exit(0)\nos.waitpid(pid, 0)",
@@ -225,15 +251,179 @@ def test_other_options_are_none_of_ours(project: Project, words: list[str]) -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_children_without_a_guard_are_named(project: Project) -> None:
-    child = "import time; time.sleep(0.3)"
-    project.task("drain", GOOD + f"import subprocess, sys\nsubprocess.run([sys.executable, '-I', '-c', {child!r}])\n")
+# Each starts a Python, or another program, in which no guard is; {python} is the interpreter.
+UNGUARDED = {
+    "subprocess, -I": "subprocess.run([PYTHON, '-I', '-c', 'pass'])",
+    "subprocess, -E": "subprocess.run([PYTHON, '-E', '-c', 'pass'])",
+    "subprocess, -S": "subprocess.Popen([PYTHON, '-S', '-c', 'pass']).wait()",
+    "with a preexec_fn": "subprocess.run([PYTHON, '-I', '-c', 'pass'], preexec_fn=lambda: None)",
+    "fork and exec": "pid = os.fork()\nif not pid:\n    os.execv(PYTHON, [PYTHON, '-I', '-c', 'pass'])\nos.waitpid(pid, 0)",
+    "os.spawnv": "os.spawnv(os.P_WAIT, PYTHON, [PYTHON, '-I', '-c', 'pass'])",
+    "os.posix_spawn": "os.waitpid(os.posix_spawn(PYTHON, [PYTHON, '-I', '-c', 'pass'], os.environ), 0)",
+    "os.system": "os.system(f'{PYTHON} -I -c pass')",
+    "os.popen": "os.popen(f'{PYTHON} -I -c pass').read()",
+    "a shell that sets PYTHONPATH": "subprocess.run(f'PYTHONPATH=src {PYTHON} -c pass', shell=True)",
+    "another language": "subprocess.run(['sed', '--version'], stdout=subprocess.DEVNULL)",
+}
+WINDOWS_TOO = ("subprocess, -I", "os.system")
+
+
+@pytest.mark.parametrize("case", UNGUARDED)
+def test_programs_without_a_guard_are_named(project: Project, case: str) -> None:
+    if os.name == "nt" and case not in WINDOWS_TOO:
+        pytest.skip("two are enough there")
+    text = f"import os, subprocess, sys\nPYTHON = sys.executable\nfrom client import work\nwork()\n{UNGUARDED[case]}\n"
+    project.task("drain", text)
     done = project.run("p", "drain")
-    assert done.returncode == 0
-    assert "not guarded: " in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "not proven: not guarded: " in done.stderr
     report = project.report()
     assert report["verdict"] == "not proven"
-    assert len(report["unguarded"]) == 1
+    assert len(report["unguarded"]) >= 1
+
+
+GUARDED = {
+    "subprocess": "subprocess.run([PYTHON, '-c', 'pass'])",
+    "a scrubbed environment": "subprocess.run([PYTHON, '-c', 'pass'], env={})",
+    "fork": "pid = os.fork()\nif not pid:\n    os._exit(0)\nos.waitpid(pid, 0)",
+    "os.execv": "os.execv(PYTHON, [PYTHON, '-c', 'pass'])",
+    "os.execve": "os.execve(PYTHON, [PYTHON, '-c', 'pass'], {})",
+    "os.spawnl": "os.spawnl(os.P_WAIT, PYTHON, PYTHON, '-c', 'pass')",
+    "a program that is not there": "try:\n    subprocess.run(['no-such-program'])\nexcept OSError:\n    pass",
+    "an exec that fails": "try:\n    os.execv('/no/such', ['x'])\nexcept OSError:\n    pass",
+    "the system's own tools": "import ctypes.util, platform, uuid\nplatform.platform(), ctypes.util.find_library('c'), uuid.getnode()",
+    "a pool": "import concurrent.futures as f\nif __name__ == '__main__':\n    with f.ProcessPoolExecutor(2) as pool:\n        list(pool.map(abs, [1, 2]))",
+}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("case", GUARDED)
+def test_guarded_programs_are_no_doubt(project: Project, case: str) -> None:
+    text = f"import os, subprocess, sys\nPYTHON = sys.executable\nfrom client import work\nwork()\n{GUARDED[case]}\n"
+    project.task("drain", text)
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert project.report()["verdict"] == "proven", done.stderr
+
+
+# The guard's own trouble is never the program's.
+STUMBLES = {
+    "a current folder that is gone": "os.mkdir('d')\nos.chdir('d')\nos.rmdir('../d')\nexec(compile('sqlite3.connect(path).close()', 'relative.py', 'exec'))",
+    "words that are no command": "try:\n    subprocess.Popen([], executable=sys.executable)\nexcept (IndexError, OSError, ValueError):\n    print('as it is')",
+    "an environment of anything": "try:\n    subprocess.run([sys.executable, '-c', ''], env={1: 2})\nexcept TypeError:\n    print('as it is')",
+    "no descriptor free": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\nos.environ['DATABASE_URL'] = 'x'\nassert os.environ['DATABASE_URL'] != 'x'",
+}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("case", STUMBLES)
+def test_the_guards_own_trouble_is_not_the_programs(project: Project, case: str) -> None:
+    code = STUMBLES[case]
+    project.task("drain", f"import os, sqlite3, subprocess, sys\npath = os.path.abspath('main.db')\n{code}\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.posix
+def test_records_that_are_lost_are_a_doubt(project: Project) -> None:
+    """A disk that fills up during the run: the launcher must not call proven what nobody wrote down."""
+    text = "import resource, sqlite3\nfrom client import work\nwork()\nresource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    project.task(
+        "drain", f"import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n{text}sqlite3.connect('main.db?')\n"
+    )
+    done = project.run("p", "drain")
+    assert "cannot write its record" in done.stderr
+    assert project.report()["verdict"] != "proven"
+
+
+def test_fail_closed_ends_the_program(project: Project) -> None:
+    """The guard is made to stumble: its own part is taken away from under it."""
+    trouble = "import _autopack_run_guard.databases as d\nd.sqlite_place = None\n" + OTHER + "print('went on')\n"
+    project.task("open", trouble, drift="warn")
+    went_on = project.run("p", "open")
+    assert "went on" in went_on.stdout
+    assert "the guard stumbled" in went_on.stderr
+    assert project.report()["verdict"] == "not proven"
+    project.task("closed", trouble, fail_closed=True, drift="warn")
+    done = project.run("p", "closed")
+    assert (done.returncode, done.stdout) == (70, ""), done.stderr
+
+
+STRICT = {
+    "posix.putenv": "import posix\nposix.putenv('DATABASE_URL', 'x')",
+    "a connect taken before": "import _sqlite3\nconnect = type(sqlite3.connect('main.db'))('other.db')",
+}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("case", STRICT)
+def test_strict_sees_what_goes_around_the_wrappers(project: Project, case: str) -> None:
+    project.database("other.db")
+    project.task("drain", f"import os, sqlite3\nfrom client import work\nwork()\n{STRICT[case]}\n", strict=True)
+    done = project.run("p", "drain")
+    assert done.returncode == (1 if "putenv" in case else 65), done.stderr
+    assert f"{project.folder / 'drain.py'}:" in done.stderr
+
+
+def test_a_run_that_ends_before_its_verdict_is_reported(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text('{"verdict": "proven"}')
+    project.task("serve", ["python", "-c", "raise SystemExit(3)"], health="http://127.0.0.1:{port}/")
+    project.task("drain", GOOD, **{"with": ["serve"]})
+    done = project.run("--report", str(path), "p", "drain")
+    assert done.returncode == 69
+    report = json.loads(path.read_text())
+    assert (report["verdict"], report["error"], report["exit_code"]) == ("not started", "no-server", 69)
+    assert report["child_exit_code"] is None
+
+
+@pytest.mark.posix
+def test_a_report_goes_into_a_pipe_as_it_is(project: Project, tmp_path: Path) -> None:
+    project.task("drain", GOOD)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert project.run("--report", str(pipe), "p", "drain").returncode == 0
+        assert reader.stdout is not None
+        assert json.loads(reader.stdout.read())["verdict"] == "proven"
+    assert pipe.is_fifo()
+
+
+@pytest.mark.posix
+def test_names_of_folders_do_not_matter(tmp_path: Path) -> None:
+    """Links and glob characters in the root: what is compared are real paths."""
+    real = tmp_path / "[client] one"
+    real.mkdir()
+    project = Project(real)
+    project.database("other.db")
+    project.task("drain", GOOD + OTHER, allow_databases=["other.db"])
+    (tmp_path / "link").symlink_to(real)
+    assert project.run("p", "drain").returncode == 0
+    assert project.run("-f", str(tmp_path / "link" / "autopack-run.toml"), "p", "drain").returncode == 0
+    project.task("stray", GOOD + "import sqlite3\nsqlite3.connect('new.db')\n")
+    assert project.run("-f", str(tmp_path / "link" / "autopack-run.toml"), "p", "stray").returncode == 65
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files of others are seen on Linux")
+def test_what_another_program_writes_beside_is_no_drift(project: Project) -> None:
+    project.database("dev.db")
+    writer = "import sqlite3, sys, time\nc = sqlite3.connect('dev.db')\nwhile True:\n    c.execute('insert into runs values (1)')\n    c.commit()\n    time.sleep(0.05)\n"
+    with subprocess.Popen([sys.executable, "-c", writer], cwd=project.folder) as other:
+        project.task("drain", GOOD + "import time\ntime.sleep(0.5)\n")
+        done = project.run("p", "drain")
+        other.kill()
+    assert done.returncode == 0, done.stderr
+    assert f"{project.folder / 'dev.db'} changed, which python" in done.stderr
+    assert project.report()["verdict"] == "not proven"
+
+
+def test_databases_that_were_there_and_are_gone_or_closed_are_drift(project: Project) -> None:
+    project.database("other.db")
+    project.task("drain", GOOD + OTHER + "database.close()\nimport os\nos.unlink('other.db')\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 65, done.stderr
+    assert "it is gone" in done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files are a hint there")
