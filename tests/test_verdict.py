@@ -344,7 +344,7 @@ def test_fail_closed_ends_the_program(project: Project) -> None:
     went_on = project.run("p", "open")
     assert "went on" in went_on.stdout
     assert "the guard stumbled" in went_on.stderr
-    assert project.report()["verdict"] == "not proven"
+    assert any("stumbled" in text for text in project.report()["not_proven"])
     project.task("closed", trouble, fail_closed=True, drift="warn")
     done = project.run("p", "closed")
     assert (done.returncode, done.stdout) == (70, ""), done.stderr
