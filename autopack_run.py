@@ -19,6 +19,8 @@ def main() -> int:
     try:
         import launcher.cli
         import shells.base  # noqa: F401  (the package stays bound for the imports inside functions)
+    except KeyboardInterrupt:  # Ctrl-C before there is anybody to tell it
+        return 130
     finally:
         sys.path.remove(own)
     return launcher.cli.main()

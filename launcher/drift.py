@@ -8,6 +8,9 @@ from typing import NamedTuple
 from launcher.errors import WrongDataError
 from launcher.usage import EMPTY, GONE, MEMORY, NONE, Content, Pinned, Used, content
 
+_SHELF = ("Dict",)
+"""What Python 3.13's dbm.sqlite3 makes, for shelve: a store of the program's own and no database of an application."""
+
 
 class Problem(NamedTuple):
     """One database that is drift, or "" where something else is. text: the place with all that is known."""
@@ -48,6 +51,8 @@ def _is_drift(used: Used, held: Content, folders: Sequence[str]) -> bool:
     if held.identity is None and held.reason != EMPTY:  # what it holds cannot be told, so it is not taken for harmless
         return used.how != "changed" or used.new
     tables = held.identity.tables if held.identity else ()
+    if tables == _SHELF:
+        return False
     return used.new and (not tables or (_is_inside(used.place, folders) and not _is_hidden(used.place, folders)))
 
 
@@ -76,7 +81,8 @@ def _story(used: Used) -> str:
         return f"opened{by}, first at {used.where}"
     if used.how == "open":
         return f"seen open{by}{f', first at {used.where}' if used.where else ''}"
-    return "appeared during the run" if used.new else "changed during the run"
+    happened = "appeared" if used.new else "changed"
+    return f"{happened} during the run, and no guard saw who did it (ATTACH, another language, a program outside)"
 
 
 def _holding(held: Content, used: Used) -> str:

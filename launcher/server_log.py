@@ -15,16 +15,18 @@ _LONGEST_URL = 4096
 
 
 def create(room: str) -> str:
-    """Make the file in the server's folder, for this user alone; its path, or the null device where room is "".
+    """Make the file in the server's folder, for this user alone; its path, or "" where there is no folder.
 
-    Raises OSError. Until the server has been stopped the file has what the server wrote, passwords included, and a
-    launcher that is killed (SIGKILL, no power) leaves it so: were all output to go through the launcher, a server that
-    outlives a full pipe or a stopped launcher would block. So only its owner may ever read it.
+    What is wrong with it is told by the start of the server, which opens it too. Until the server has been stopped the
+    file has what the server wrote, passwords included, and a launcher that is killed (SIGKILL, no power) leaves it so:
+    were all output to go through the launcher, a server that it does not read from for a moment would block. So only
+    its owner may ever read it.
     """
     if not room:
-        return os.devnull
+        return ""
     path = os.path.join(room, "output.log")
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
     return path
 
 
@@ -34,12 +36,11 @@ def mask(path: str) -> None:
     It is read in pieces, since a server may have written more than fits into memory. Where the clean text cannot be
     written (a full disk), the file is emptied: no words are worth a password.
     """
-    if path == os.devnull:
-        return
     try:
-        if _is_clean(path):
-            return
-        _rewrite(path)
+        if not _is_clean(path):
+            _rewrite(path)
+    except FileNotFoundError:  # the server has removed it
+        return
     except OSError as error:
         with contextlib.suppress(OSError):
             os.truncate(path, 0)
@@ -48,8 +49,6 @@ def mask(path: str) -> None:
 
 def show_last_lines(name: str, path: str) -> None:
     """Print the last lines of the server's file to standard error."""
-    if path == os.devnull:
-        return
     with contextlib.suppress(OSError):
         last = _last_lines(path)
         if last:

@@ -1,6 +1,7 @@
 """Servers around a task: started, proven by evidence and not by their words, stopped whatever happens."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -65,10 +66,10 @@ class Servers:
         """Stop all, the last one first, and only then touch their files; what fails, fails for one of them."""
         with contextlib.ExitStack() as last:
             last.callback(self._signals.__exit__, None, None, None)
-            for server in reversed(self._beside):
-                if kind is not None or self._run.code:
-                    last.callback(server_log.show_last_lines, server.name, server.log)
-            for server in self._beside:
+            logged = [server for server in self._beside if server.log]
+            for server in reversed(logged) if kind is not None or self._run.code else ():
+                last.callback(server_log.show_last_lines, server.name, server.log)
+            for server in logged:
                 last.callback(server_log.mask, server.log)
             for server in self._beside:
                 last.callback(self._stop, server)
@@ -110,8 +111,8 @@ class Servers:
         guard.refuse_unguarded(server.words, server.place)
         server.prove()
         question = question_for(server, self._run.pinned)
-        fixed = server.plan.fixed_port
-        if fixed and (held := holder(server.plan.port, question.host)):
+        assert server.plan.task is not None
+        if server.plan.task.values.get("port") and (held := holder(server.plan.port, question.host)):
             self._use_foreign(name, question, held, server.plan.port)
         else:
             self._start(name, server, question, launch)
@@ -119,7 +120,7 @@ class Servers:
     def _start(self, name: str, server: Launch, question: Question, launch: Launch) -> None:
         room = self._run.folder.room(name)
         log = server_log.create(room)
-        running = child.start(server.command(room), log)
+        running = child.start(server.command(room), log or os.devnull)
         observed = self._run.observe(name, room, running)
         told = entry(name, question, running.pid, log)
         self._run.servers.append(told)

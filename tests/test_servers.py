@@ -65,9 +65,9 @@ SIX = SERVER.replace('http.server.ThreadingHTTPServer(("127.0.0.1"', 'Six(("::1"
     "class Handler",
     "import socket\nclass Six(http.server.ThreadingHTTPServer):\n    address_family = socket.AF_INET6\nclass Handler",
 )
-# It forks its workers, of which now one answers and then another.
+# It forks its workers; who has answered rests, so that the next question always comes to another one.
 PREFORK = """
-import http.server, os, signal, sqlite3, sys
+import http.server, os, signal, sqlite3, sys, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -78,7 +78,9 @@ for _ in range(4):
     if os.fork() == 0:
         database = sqlite3.connect(os.environ["DATABASE_URL"].split("///", 1)[1])
         database.execute("select count(*) from runs").fetchone()
-        server.serve_forever()
+        while True:
+            server.handle_request()
+            time.sleep(0.5)
 signal.pause()
 """
 DRAIN = """
@@ -469,6 +471,8 @@ def test_a_server_in_front_with_a_server_beside_it(project: Served) -> None:
     project.task("gate", ["python", "serve.py", "{port}"], health=HEALTH, port=free_port(), **{"with": ["serve"]})
     with Launched(project, "p", "gate") as launched:
         assert "autopack-run: serve: proven: " in launched.until("p gate: proven: ")
+    if os.name == "nt":  # where the launcher cannot be asked to end
+        return
     told = project.report()["servers"]
     assert [(each["task"], each["verdict"]) for each in told] == [("serve", "proven"), ("gate", "proven")]
     assert list(told[0]) == list(told[1])
@@ -527,6 +531,7 @@ def test_what_listens_on_a_fixed_port_is_used_only_when_proven(project: Served, 
     if server is SERVER and os.name != "nt":  # no guard in it, and open files are a hint there
         assert done.returncode == 0, done.stderr
         assert "serve: proven" in done.stderr
+        assert "emptied" not in done.stderr, "it has no log of ours"
         told = project.report()["servers"][0]
         assert (told["pid"], told["answered_by"], told["log"], told["exit_code"]) == (there.pid, there.pid, None, None)
     else:
@@ -542,10 +547,9 @@ def test_a_foreign_server_with_several_workers(project: Served) -> None:
     project.serve(PREFORK, port=port)
     project.program("drain.py", JUST_WORK)
     with foreign(project, port):
-        for _ in range(3):  # each question may come to another worker
-            done = project.run("p", "drain")
-            assert done.returncode == 0, done.stderr
-    assert project.rows() == 3
+        done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert project.rows() == 1
 
 
 @pytest.mark.posix
