@@ -20,7 +20,7 @@ assert sys.platform == "win32"  # elsewhere child_posix does this
 _CREATE_SUSPENDED = 0x4  # winbase.h
 
 
-def run(command: Command, whole: bool, started: Callable[["Running"], object] | None) -> int:
+def run(command: Command, whole: bool = False, started: Callable[["Running"], object] | None = None) -> int:
     """The program's exit code as sys.exit takes it, or 130 where Ctrl-C came.
 
     Ctrl-C and Ctrl-Break reach every process of the console, so nothing is passed on, and the child stays in the

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from launcher import drift, guard, proof, report
-from launcher.errors import OUTPUT, WRONG_DATA, ConfigurationError, LauncherError, WrongDataError
+from launcher.errors import INTERRUPTED, OUTPUT, WRONG_DATA, ConfigurationError, LauncherError, WrongDataError
 from launcher.launch import Launch, listens
 from launcher.output import printable, say
 from launcher.ports import refuse_taken
@@ -36,6 +36,10 @@ def run_judged(launch: Launch) -> int:
         except LauncherError as error:
             _write(run, {"verdict": "not started", "error": error.slug, "exit_code": error.code})
             raise
+        except (KeyboardInterrupt, SystemExit) as end:  # SIGTERM, while the servers come up
+            code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code
+            _write(run, {"verdict": "not started", "error": "interrupted", "exit_code": code})
+            raise
         finally:
             run.watch.stop()
         return _conclude(run, workspace)
@@ -60,15 +64,14 @@ def _refuse_report(path: str | None) -> None:
 def _play(run: Run, stack: contextlib.ExitStack) -> int:
     """The program's exit code, run among its servers."""
     task = run.launch.plan.task
+    _refuse_port(run)
     if task is None or not (task.values.get("health") or task.values.get("with")):
-        _refuse_port(run)
         return run.start()
     from launcher.servers import Servers
 
     servers = stack.enter_context(Servers(run))
     run.launch = servers.ready(run.launch)
     if task.values.get("health"):
-        _refuse_port(run)
         return servers.run_in_front()
     return run.start()
 
@@ -83,8 +86,7 @@ def _conclude(run: Run, workspace: Workspace) -> int:
     """Judge, tell and write the report; the exit code."""
     plan, pinned, code = run.launch.plan, run.pinned, run.code or 0
     if pinned.url is None:
-        _write(run, {"verdict": "not proven", "not_proven": ["there is no database to stay on"], "exit_code": code})
-        return code
+        return _conclude_without_database(run)
     verdict = report.judge(pinned, run.observed, workspace.changes(), _rules(run), _doubts(run, workspace))
     problems = verdict.problems or [drift.Problem("", text) for text in run.wrong]
     problems += _replaced(run)
@@ -100,6 +102,16 @@ def _conclude(run: Run, workspace: Workspace) -> int:
         say(printable(f'autopack-run: drift (drift = "warn"): {problem.text}'))
     if proof.creates(plan) and code == 0:
         run.launch.stamp()
+    return code
+
+
+def _conclude_without_database(run: Run) -> int:
+    """Only a server that a stranger answers for can be wrong then."""
+    code, doubts = run.code or 0, ["there is no database to stay on"]
+    found = {"drift": run.wrong, "not_proven": doubts, "verdict": "drift" if run.wrong else "not proven"}
+    _write(run, found | {"exit_code": WRONG_DATA if run.wrong else code})
+    if run.wrong:
+        raise drift.error(run.launch.program, [drift.Problem("", text) for text in run.wrong], run.pinned)
     return code
 
 

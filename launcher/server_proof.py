@@ -104,7 +104,7 @@ def prove(
         if question.url:
             answer = ask(question.url, _ASK_SECONDS)
             if _is_ready(answer):
-                return _look(question, observed)
+                return _look(question, observed, running)
             status = answer.status if answer else status
         elif (early := _without_asking(question, observed, running.pid)).state != UNPROVEN:
             return early
@@ -154,7 +154,7 @@ def _without_asking(question: Question, observed: Observed, pid: int) -> Proof:
     return _evaluate(question, observed, pid)
 
 
-def _look(question: Question, observed: Observed) -> Proof:
+def _look(question: Question, observed: Observed, running: child.Running | None = None) -> Proof:
     """Ask once more and see who answers and what that process has open; a lazy pool may need a moment."""
     end = time.monotonic() + _EVIDENCE_SECONDS
     while True:
@@ -162,7 +162,13 @@ def _look(question: Question, observed: Observed) -> Proof:
         if question.foreign and answer and answer.pid:  # each of its workers may be the one that answers
             observed.watch.add(answer.pid)
         observed.watch.sample()
-        proof = _evaluate(question, observed, _who(answer, question, observed))
+        if running is not None and (code := running.poll()) is not None and not observed.watch.listening(question.port):
+            return Proof(ENDED, f"it ended with {code} after it had answered", 0)
+        who = _who(answer, question, observed)
+        if who and not observed.watch.family(who) and _run_folder(who) == observed.folder:
+            observed.watch.add(who)  # it has left the tree, as a daemon does
+            observed.watch.sample()
+        proof = _evaluate(question, observed, who)
         if proof.state != UNPROVEN or time.monotonic() > end:
             return proof
         time.sleep(0.1)
@@ -256,7 +262,6 @@ def watch_on(question: Question, observed: Observed, over: threading.Event, tell
     while not over.wait(_LATER_SECONDS):
         used = collect(question.pinned, [observed])
         for problem in drift.problems(used, question.pinned, question.allowed, question.folders):
-            place = problem.place
-            if place not in told:
-                told.add(place)
+            if problem.place not in told:
+                told.add(problem.place)
                 tell(f"drift: {problem.text}")

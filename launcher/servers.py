@@ -130,13 +130,12 @@ class Servers:
             raise _PortLost
         fill(told, proof)
         self._say(name, proof)
-        self._settle(name, proof)
+        self._settle(name, proof, told)
 
-    def _settle(self, name: str, proof: Proof) -> None:
+    def _settle(self, name: str, proof: Proof, told: dict[str, Any]) -> None:
         if proof.state in (ENDED, SILENT):
-            raise LauncherError(
-                "no-server", UNREACHABLE, f"{name}: {proof.text}", "the last lines of its output stand above"
-            )
+            hint = "what it has printed stands above" if told["log"] and os.path.getsize(told["log"]) else ""
+            raise LauncherError("no-server", UNREACHABLE, f"{name}: {proof.text}", hint or "start it by exec and look")
         if proof.state == WRONG:
             raise _wrong(name, proof)
         if proof.state == UNPROVEN and not self._run.launch.plan.request.allow_unproven:

