@@ -66,7 +66,7 @@ PACKAGES = ("launcher.identity", "launcher.rehearsal")
 # One module in several files: the platform's half is imported inside the function that picks it.
 FAMILIES = {
     f"launcher.child_{part}": "launcher.child" for part in ("posix", "fork", "keeper", "tree", "windows", "job")
-}
+} | {"launcher.plan_layers": "launcher.plan"}
 # What the workload may know of the launcher: nothing. The command that plays it is a part of the launcher.
 WORKLOAD_OUTSIDERS = ("command", "evidence", "probe")
 WORKLOAD_OUTSIDE_FOLDERS = ("drift",)
