@@ -19,10 +19,16 @@ _watched = set()  # type: set[str]
 _watched_bytes = set()  # type: set[bytes]
 
 
-def _is_pin(key: object) -> bool:
-    if isinstance(key, bytes):
+def _is_pin(key: "Any") -> bool:
+    kind = key.__class__
+    if kind is str:
+        return (guard.fold(key) if guard.WINDOWS else key) in _watched
+    if kind is bytes:
         return key in _watched_bytes
-    return isinstance(key, str) and guard.fold(key) in _watched
+    # Their subclasses, which may say anything of themselves.
+    if isinstance(key, str):
+        return guard.fold(str.__str__(key)) in _watched
+    return isinstance(key, bytes) and bytes(key) in _watched_bytes
 
 
 def restore() -> None:
