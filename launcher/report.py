@@ -11,6 +11,7 @@ from launcher.records import Override, Records, Start
 from launcher.strays import Change
 from launcher.usage import MEMORY, Observed, Pinned, Used, collect
 
+_SERVERS = {5432: "PostgreSQL", 3306: "MySQL", 1433: "SQL Server", 1521: "Oracle"}
 SCHEMA = 1
 """The number in the JSON report; it grows when a field changes its meaning or goes away."""
 
@@ -53,13 +54,32 @@ def judge(
     lacking = list(doubts) + [text for found in records for _, text in found.errors]
     if not opened:
         lacking.append(f"nothing was seen opening {pinned.shown}")
-    lacking += foreign
+    lacking += foreign + _unknown_servers(observed, used)
     if unguarded:
         lacking.append(f"not guarded: {_few(unguarded)}")
     word = "drift" if problems else "not proven" if lacking else "proven"
     overrides = [each for found in records for each in found.overrides]
     talked = sorted({f"{each.host}:{each.port}" for seen in observed for each in seen.watch.connections})
     return Verdict(word, problems, lacking, used, overrides, unguarded, talked)
+
+
+def _unknown_servers(observed: Sequence[Observed], used: Sequence[Used]) -> list[str]:
+    """Connections to database servers of which no guard knows the database, as with a driver without SQLAlchemy."""
+    ports = {_port(each.place) for each in used if "://" in each.place}
+    talked = sorted({(each.host, each.port) for seen in observed for each in seen.watch.connections})
+    return [
+        f"connected to {host}:{port} ({_SERVERS[port]}?), and no guard knows to which database there"
+        for host, port in talked
+        if port in _SERVERS and port not in ports
+    ]
+
+
+def _port(place: str) -> int:
+    """The port of a guard's `dialect://host:port/name`."""
+    dialect, _, rest = place.partition("://")
+    written = rest.partition("/")[0].rpartition(":")[2]
+    usual = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+    return int(written) if written.isdigit() else usual.get(dialect, 0)
 
 
 def _split(changes: list[Change], pinned: Pinned, observed: Sequence[Observed]) -> tuple[list[Change], list[str]]:
@@ -85,6 +105,7 @@ def _unguarded(observed: Observed, records: Records) -> list[str]:
     processes = observed.watch.processes.items()
     harmless = guarded | records.system | observed.starters()
     found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if pid not in harmless}
+    found |= {pid: f"{name} (pid {pid})" for pid, name in observed.roots.items() if pid not in harmless}
     found |= {pid: f"{name} (pid {pid})" for pid, name in records.replaced.items()}
     # A fork copies the guard, and what the copy becomes then may have none.
     begun = {process.pid for process in records.processes if process.how == "exec"}

@@ -38,7 +38,7 @@ class Run:
         launch.refuse_swapped()
 
         def begun(running: child.Running) -> None:
-            self.watch.add(running.pid)
+            self.observed[0].begin(running.pid, command)
             if not self._watching:  # the second start, on another port, is watched already
                 self._watching = True
                 self.watch.start()
@@ -47,11 +47,11 @@ class Run:
 
         return child.run(command, replace=False, whole=whole, started=begun)
 
-    def observe(self, label: str, folder: str, running: child.Running) -> Observed:
+    def observe(self, label: str, folder: str, running: child.Running, command: child.Command) -> Observed:
         """Watch a program that was started beside the task. folder: where its guards record."""
         observed = Observed(label, folder, Watch(folder))
         self.observed.append(observed)
-        observed.watch.add(running.pid)
+        observed.begin(running.pid, command)
         observed.watch.start()
         return observed
 

@@ -120,8 +120,9 @@ class Servers:
     def _start(self, name: str, server: Launch, question: Question, launch: Launch) -> None:
         room = self._run.folder.room(name)
         log = server_log.create(room)
-        running = child.start(server.command(room), log or os.devnull)
-        observed = self._run.observe(name, room, running)
+        command = server.command(room)
+        running = child.start(command, log or os.devnull)
+        observed = self._run.observe(name, room, running, command)
         told = entry(name, question, running.pid, log)
         self._run.servers.append(told)
         self._beside.append(Server(name, running, observed, log, told))

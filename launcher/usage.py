@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from launcher.child import Command
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.evidence import Watch
 from launcher.identity.expectation import Identity
@@ -11,7 +12,7 @@ from launcher.identity.sqlite_path import same_file
 from launcher.identity.url import DatabaseURL, parse_database_url
 from launcher.identity.verdict import look_at
 from launcher.records import Opening, Reader, Records
-from launcher.seen import STARTER
+from launcher.seen import STARTER, describe
 from launcher.strays import Change
 
 MEMORY = ":memory:"
@@ -71,11 +72,22 @@ def _identity_now(path: str) -> tuple[int, int]:
 
 
 class Observed:
-    """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen."""
+    """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen.
+
+    roots: what the launcher itself has started for it, the names by pid.
+    """
 
     def __init__(self, label: str, folder: str, watch: Watch) -> None:
         self.label, self.folder, self.watch = label, folder, watch
+        self.roots: dict[int, str] = {}
         self._reader = Reader(folder)
+
+    def begin(self, pid: int, command: Command) -> None:
+        """The launcher has started this; it may be over before anybody looks."""
+        name, kind = describe(command.program, command.words)
+        if kind != STARTER:
+            self.roots[pid] = name
+        self.watch.add(pid)
 
     def records(self) -> Records:
         """What its guards have recorded up to now."""

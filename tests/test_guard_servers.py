@@ -85,3 +85,23 @@ def test_a_database_that_is_not_there_was_not_opened(tmp_path: Path, server: Pos
     done = run(["p", "t"], tmp_path)
     assert done.returncode == 1
     assert "drift" not in done.stderr
+
+
+def test_a_connection_around_sqlalchemy_is_a_doubt(tmp_path: Path, server: Postgres) -> None:
+    """Its port is told from those that database servers listen on by themselves."""
+    import socket
+
+    project(tmp_path, server, [])
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", 3306))
+        except OSError:
+            pytest.skip("port 3306 is taken")
+        listener.listen()
+        (tmp_path / "app.py").write_text(
+            "import socket, time\ns = socket.create_connection(('127.0.0.1', 3306))\ntime.sleep(1)\n"
+        )
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0
+    assert "connected to 127.0.0.1:3306 (MySQL?), and no guard knows to which database there" in done.stderr

@@ -283,6 +283,14 @@ UNGUARDED = {
 }
 
 
+@pytest.mark.posix
+def test_a_task_of_another_language_is_named_however_short(project: Project) -> None:
+    project.task("drain", ["true"])
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert project.report()["unguarded"][0].startswith("true (pid ")
+
+
 @pytest.mark.parametrize("case", some_on_windows(UNGUARDED, ("subprocess, -I", "os.system")))
 def test_programs_without_a_guard_are_named(project: Project, case: str) -> None:
     text = f"import os, subprocess, sys\nPYTHON = sys.executable\nfrom client import work\nwork()\n{UNGUARDED[case]}\n"
