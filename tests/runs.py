@@ -4,11 +4,12 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from running import run, write
 
 TABLES = ("runs", "phases")
@@ -99,3 +100,8 @@ class Project:
     def report(self) -> dict[str, Any]:
         """The newest report."""
         return self.reports()[-1]
+
+
+def some_on_windows(cases: Iterable[str], windows: Container[str]) -> list[object]:
+    """The cases as parameters; those that are not among `windows` are left to POSIX."""
+    return [pytest.param(case, marks=() if case in windows else pytest.mark.posix) for case in cases]

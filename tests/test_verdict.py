@@ -7,13 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Container, Iterable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from running import last_line
-from runs import Project
+from runs import Project, some_on_windows
 
 
 @pytest.fixture
@@ -104,11 +103,6 @@ WINDOWS = (
     "a temporary file",
     "a factory",
 )
-
-
-def some_on_windows(cases: Iterable[str], windows: Container[str]) -> list[object]:
-    """The cases as parameters; those that are not among `windows` are left to POSIX."""
-    return [pytest.param(case, marks=() if case in windows else pytest.mark.posix) for case in cases]
 
 
 @pytest.mark.parametrize("case", some_on_windows(CASES, WINDOWS))
