@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from launcher.evidence_files import OpenFiles
 from launcher.seen import OpenFile, Process, Seen, describe
 from launcher.sockets import End, plain
 from launcher.sqlite_files import is_database
@@ -17,22 +18,38 @@ if TYPE_CHECKING:
 # Windows has no list of a process's files: psutil goes through every handle of the system, gives a process that hangs
 # a tenth of a second for each, and calls the outcome a hint (https://psutil.readthedocs.io, "open_files").
 _FILES_EVERY = 5.0 if sys.platform == "win32" else 0.0
+_FILES_FIRST = 1.0  # what is over sooner is not worth a process that asks
 
 
 class PsutilEyes:
     """Looks at the tree. There is no mark: who left the tree before the first look is not found."""
 
     def __init__(self) -> None:
-        self._files_at = -_FILES_EVERY
+        self._files_at = time.monotonic() - max(0.0, _FILES_EVERY - _FILES_FIRST)
+        self._files = OpenFiles() if sys.platform == "win32" else None
 
     def look(self, seen: Seen, roots: Sequence[int], last: bool = False) -> None:
         """Add to `seen` what is there now; the last look waits for nothing."""
         tree = self._follow(seen, roots)
         if tree and not (last and _FILES_EVERY) and time.monotonic() - self._files_at >= _FILES_EVERY:
-            for process in tree:
-                _note_files(process, seen)
+            for pid, paths in self._open_files(tree).items():
+                for path in paths:
+                    _note_file(pid, path, seen)
             self._files_at = time.monotonic()
+        if last and self._files:
+            self._files.end()
         _note_sockets(tree, seen)
+
+    def _open_files(self, tree: "Sequence[psutil.Process]") -> dict[int, list[str]]:
+        import psutil
+
+        if self._files:
+            return self._files.of(process.pid for process in tree)
+        found = {}
+        for process in tree:
+            with contextlib.suppress(psutil.Error, OSError, ValueError):
+                found[process.pid] = sorted({file.path for file in process.open_files()})
+        return found
 
     def _follow(self, seen: Seen, roots: Sequence[int]) -> "list[psutil.Process]":
         import psutil
@@ -76,15 +93,11 @@ def _program(process: "psutil.Process") -> tuple[str, str]:
     return describe(program, words)
 
 
-def _note_files(process: "psutil.Process", seen: Seen) -> None:
-    import psutil
-
-    with contextlib.suppress(psutil.Error, OSError, ValueError):
-        for path in {each.path for each in process.open_files()}:
-            with contextlib.suppress(OSError):
-                found = os.stat(path)
-                if is_database(path):
-                    seen.note_file(OpenFile(process.pid, path, found.st_dev, found.st_ino, False))
+def _note_file(pid: int, path: str, seen: Seen) -> None:
+    with contextlib.suppress(OSError):
+        found = os.stat(path)
+        if is_database(path):
+            seen.note_file(OpenFile(pid, path, found.st_dev, found.st_ino, False))
 
 
 def _note_sockets(tree: "Sequence[psutil.Process]", seen: Seen) -> None:

@@ -6,6 +6,7 @@ command-line arguments". test_windows_children.py runs the same lists in the cmd
 
 import re
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -154,6 +155,7 @@ def test_length_counts_as_windows_counts_it() -> None:
             batch_command_line("x.cmd", [longer])
 
 
+@pytest.mark.skipif(sys.platform != "win32", reason="how a program is started on Windows")
 def test_batch_file_in_a_network_folder_is_refused() -> None:
     """cmd.exe would run it in the Windows folder instead."""
     from launcher.child_windows import run

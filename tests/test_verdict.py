@@ -61,7 +61,7 @@ CASES = {
     ),
     "one that is gone again": ("c = sqlite3.connect('gone.db'); c.close(); os.unlink('gone.db')", False),
     "a temporary file": (
-        "import tempfile\nwith tempfile.NamedTemporaryFile(suffix='.db', delete=os.name != 'nt') as f:\n    c = sqlite3.connect(f.name); c.execute('create table runs (x)'); c.close()",
+        "import tempfile\nh, name = tempfile.mkstemp('.db')\nos.close(h)\nc = sqlite3.connect(name); c.execute('create table runs (x)'); c.close()\nos.unlink(name)",
         False,
     ),
     "a text file": (
