@@ -522,6 +522,7 @@ MEANINGS = {
 
 def page() -> str:
     """The table of the docs, and what its words mean."""
-    rows = [f"| {way.title} | {versions(way) or '-'} | {way.task} | {way.exec} |" for way in WAYS]
+    title = {way.id: way.title.replace("|", "\\|") for way in WAYS}  # a bar would begin the next column
+    rows = [f"| {title[way.id]} | {versions(way) or '-'} | {way.task} | {way.exec} |" for way in WAYS]
     words = [f"- *{outcome}*: {meaning}." for outcome, meaning in MEANINGS.items()]
     return "\n".join(["| way | with | in a task | under `exec` |", "|---|---|---|---|", *rows, "", *words])
