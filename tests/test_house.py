@@ -32,6 +32,7 @@ FLOORS = [
         "launcher.output",
         "launcher.python_words",
         "launcher.holders",
+        "launcher.evidence_files",
     ],
     ["launcher.hints", "launcher.shown", "launcher.text_files", "launcher.server_log"],
     ["launcher.violations"],
