@@ -56,6 +56,8 @@ if __name__ == "__main__":
     subprocess.Popen([sys.executable, "-ISc", SLEEP, "session"], start_new_session=True)
     middle = "import subprocess, sys; subprocess.Popen([sys.executable, '-ISc', sys.argv[1], 'orphan'], start_new_session=True)"
     subprocess.run([sys.executable, "-ISc", middle, SLEEP])
+    while not all(os.path.exists("up-" + name) for name in ("orphan", "session", "worker")):
+        time.sleep(0.02)  # its own end is theirs
     open("up-main", "w")
     %s
 """
