@@ -26,19 +26,7 @@ def begin(how: str) -> None:
     global _name, _count  # noqa: PLW0603 (a process has one record)
     _name = f"guard-{_getpid()}-{time.time_ns():x}.txt"
     _count = 0
-    for folder in guard.folders:
-        try:
-            _append(os.path.join(folder, _name), _SPARE)
-        except OSError:
-            pass  # the next line tells
-    write(
-        {
-            "event": "start",
-            "program": _program(),
-            "python": sys.executable,
-            "how": how,
-        }
-    )
+    write({"event": "start", "program": _program(), "python": sys.executable, "how": how}, _SPARE)
 
 
 def forked() -> None:
@@ -69,8 +57,8 @@ def _program() -> str:
     return ""
 
 
-def write(event: "dict[str, object]") -> None:
-    """Append the event to this process's record: one Python literal a line."""
+def write(event: "dict[str, object]", before: bytes = b"") -> None:
+    """Append the event to this process's record: one Python literal a line. before: a line in front of it."""
     global _count  # noqa: PLW0603
     if not guard.folders or _count > LIMIT:
         return
@@ -82,7 +70,7 @@ def write(event: "dict[str, object]") -> None:
     for folder in list(guard.folders):
         path = os.path.join(folder, _name)
         try:
-            _append(path, line.encode("ascii"))
+            _append(path, before + line.encode("ascii"))
         except OSError as error:
             guard.folders.remove(folder)
             if os.path.isdir(folder):  # else the run is over and its folder has been cleared away
