@@ -6,6 +6,7 @@ than a millisecond: what every start needs stands here and in `variables`, the r
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False  # typing costs a start five milliseconds
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ disputed = False
 """Under `exec`, whether a .env file wanted another value for a pin: tests must then not work on the pinned database."""
 channel = {}  # type: dict[str, str]
 """The variables that a child must find for its own guard to start."""
+
+
+LIMIT = 2000
+"""Records of one process; a test suite that opens a new file a test must not fill the disk."""
+# The first line of a record, and what is written over it when a later one finds no room.
+LOST = (repr({"event": "error", "text": "records were lost: the folder took no more"}) + "\n").encode("ascii")
+SPARE = b"#" * (len(LOST) - 1) + b"\n"
+# What a program replaces in `os` (a fake file system, a fake clock) must not reach the records.
+_open, _write, _close, _getpid = os.open, os.write, os.close, os.getpid
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_record_name = ""
+_count = 0
 
 
 def fold(name):  # type: (str) -> str
@@ -97,11 +110,9 @@ def _read(environ):  # type: (os._Environ[str]) -> None
 
 def _start():  # type: () -> None
     if folders:
-        from _autopack_run_guard import record
-
-        record.begin("exec")
+        begin("exec")
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=record.forked)
+            os.register_at_fork(after_in_child=forked)
     if mode != "allow":
         from _autopack_run_guard import variables
 
@@ -114,6 +125,86 @@ def _start():  # type: () -> None
         from _autopack_run_guard import hook
 
         hook.listen()
+
+
+def begin(how):  # type: (str) -> None
+    """Start this process's record. how: `exec`, or `fork` for a copy of a guarded process."""
+    global _record_name, _count  # noqa: PLW0603 (a process has one record)
+    _record_name = "guard-%d-%x.txt" % (_getpid(), time.time_ns())  # noqa: UP031 (2.7 parses this)
+    _count = 0
+    write({"event": "start", "program": _program(), "python": sys.executable, "how": how}, SPARE)
+
+
+def forked():  # type: () -> None
+    """After a fork, in the child: what it does is its own doing."""
+    record = sys.modules.get("_autopack_run_guard.record")
+    if record is not None:
+        record.captured.clear()
+    databases = sys.modules.get("_autopack_run_guard.databases")
+    if databases is not None:
+        databases.forget()
+    begin("fork")
+
+
+def _program():  # type: () -> str
+    """The script or module of the command line; its arguments may hold secrets."""
+    words = getattr(sys, "orig_argv", None)  # Python 3.10
+    if words is None:
+        return ""
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-X", "-W"):
+            next(rest, "")
+        elif word == "-m":
+            return "-m " + next(rest, "")
+        elif word.startswith("-"):
+            if word == "-c":
+                return "-c"
+        else:
+            return str(word)
+    return ""
+
+
+def write(event, before=b""):  # type: (dict[str, object], bytes) -> None
+    """Append the event to this process's record: one Python literal a line. before: a line in front of it."""
+    global _count  # noqa: PLW0603
+    if not folders or _count > LIMIT:
+        return
+    _count += 1
+    if _count > LIMIT:
+        event = {"event": "error", "text": "more than %d records; the rest is not recorded" % LIMIT}  # noqa: UP031
+    shown = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
+    line = ascii(dict(shown, pid=_getpid(), at=time.time_ns())) + "\n"
+    for folder in list(folders):
+        path = os.path.join(folder, _record_name)
+        try:
+            _append(path, before + line.encode("ascii"))
+        except OSError as error:
+            folders.remove(folder)
+            from _autopack_run_guard import record
+
+            record.lost(path, error)
+
+
+def _append(path, data):  # type: (str, bytes) -> None
+    handle = _open(path, _FLAGS, 0o600)
+    try:
+        if _write(handle, data) != len(data):
+            raise OSError(28, "No space left on device")
+    finally:
+        _close(handle)
+
+
+def masked(text):  # type: (str) -> str
+    """The text without what stands between the :// and the last @ of a word."""
+    if ":/" not in text or "@" not in text:
+        return text
+    return " ".join(map(_masked_word, text.split(" ")))
+
+
+def _masked_word(word):  # type: (str) -> str
+    start, end = word.find(":/"), word.rfind("@")
+    return word[: start + 2] + "***" + word[end:] if -1 < start < end else word
 
 
 def stand_aside():  # type: () -> None
