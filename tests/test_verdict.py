@@ -365,8 +365,16 @@ def test_fail_closed_ends_the_program(project: Project) -> None:
     assert (done.returncode, done.stdout) == (70, ""), done.stderr
 
 
+def test_connections_are_of_the_class_that_the_module_shows(project: Project) -> None:
+    """As docs/guard.md says: `==` and isinstance hold, `is` does not."""
+    code = "c = sqlite3.connect('main.db')\nprint(type(c) == sqlite3.Connection, isinstance(c, sqlite3.Connection))\n"
+    project.task("drain", "import sqlite3\n" + code)
+    assert project.run("-q", "p", "drain").stdout == "True True\n"
+
+
 STRICT = {
     "posix.putenv": "import posix\nposix.putenv('DATABASE_URL', 'x')",
+    "a second __init__": "connection = sqlite3.connect('main.db')\nconnection.__init__('other.db')",
     "a connect taken before": "import _sqlite3\nconnect = type(sqlite3.connect('main.db'))('other.db')",
 }
 

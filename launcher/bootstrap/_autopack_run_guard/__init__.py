@@ -11,7 +11,7 @@ import time
 TYPE_CHECKING = False  # typing costs a start five milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable  # noqa: F401 (type comments, for Python 2.7 to parse)
-    from typing import Any  # noqa: F401
+    from typing import Any  # noqa: F401 (likewise)
 
 SUPPORTED = sys.version_info >= (3, 8)
 WINDOWS = os.name == "nt"
