@@ -1,15 +1,13 @@
 """What each action of a profile does, from the plan to what is printed."""
 
-import os
 from typing import Any
 
-from launcher import banner, tasks
+from launcher import tasks
 from launcher.discovery import current_folder, find_profile_file
 from launcher.environment import process_variables
-from launcher.errors import USAGE, ConfigurationError, LauncherError
 from launcher.output import printable, say, tell, tell_bytes
-from launcher.plan import Plan, Request, make_plan
-from launcher.profiles import BUILT_ACTIONS, Profile, ProfileFile, Task, load_profile_file
+from launcher.plan import EnvForm, Plan, Request, make_plan
+from launcher.profiles import ACTIONS, Profile, ProfileFile, Task, load_profile_file
 
 SCHEMA = 1
 """The number in every JSON report; it grows when a field changes its meaning or goes away."""
@@ -42,13 +40,13 @@ def execute(file: ProfileFile, profile: Profile, request: Request, words: list[s
 
 def list_tasks(profile: Profile) -> list[str]:
     """The lines that `autopack-run PROFILE` prints."""
-    width = max(map(len, [*profile.tasks, *BUILT_ACTIONS]))
+    width = max(map(len, [*profile.tasks, *ACTIONS]))
     described = profile.values.get("description")
     lines = [
         f"{profile.name}{f': {described}' if described else ''}",
         *(f"  {task.name:<{width}}  {task.description}".rstrip() for task in profile.tasks.values()),
         "" if profile.tasks else "  no tasks",
-        f"also: {', '.join(BUILT_ACTIONS)}",
+        f"also: {', '.join(ACTIONS)}",
     ]
     return list(map(printable, lines))
 
@@ -76,34 +74,24 @@ def list_profiles(file: ProfileFile, as_json: bool) -> int:
     return 0
 
 
-def emit(file: ProfileFile, profile: Profile, request: Request, shell_name: str | None) -> int:
-    """Print what the profile changes, for a shell; all or nothing."""
-    from shells.base import CannotCarry
-    from shells.emit import emit as emit_for
-    from shells.table import known_shells, shell_named
+def emit(file: ProfileFile, profile: Profile, request: Request, wanted: EnvForm) -> int:
+    """Print what the profile changes, for a shell or in a format; all or nothing."""
+    from launcher import env_text
 
-    known = f"known shells: {', '.join(known_shells())}; autopack-run {profile.name} env --shell NAME"
-    if shell_name is None:
-        from shells.detect import detect_shell
-
-        detected = detect_shell(os.environ)
-        if detected.name is None:
-            raise LauncherError("unknown-shell", USAGE, f"cannot tell which shell this is ({detected.seen})", known)
-        shell_name = detected.name
-    shell = shell_named(shell_name)
-    if shell is None:
-        raise LauncherError("unknown-shell", USAGE, f"unknown shell '{shell_name}'", known)
     plan = plan_for(file, profile, request)
-    try:
-        text = emit_for(shell, banner.changed(plan.shell, plan.environment))
-    except CannotCarry as refusal:
-        raise ConfigurationError(
-            "cannot-carry", str(refusal), f"autopack-run {profile.name} exec CMD carries every value"
-        ) from None
+    text, applied = env_text.for_form(plan, wanted)
     tell_bytes(text)
-    for note in () if request.quiet else plan.notes:
-        say(printable(f"autopack-run: note: {note}"))
+    if not request.quiet:
+        for line in (*(f"note: {note}" for note in plan.notes), *applied):
+            say(printable(f"autopack-run: {line}"))
     return 0
+
+
+def open_shell(file: ProfileFile, profile: Profile, request: Request, shell: str | None) -> int:
+    """An interactive shell inside the profile."""
+    from launcher.interactive import open_shell as act
+
+    return act(plan_for(file, profile, request), shell)
 
 
 def explain(file: ProfileFile, profile: Profile, request: Request, name: str | None, as_json: bool) -> int:

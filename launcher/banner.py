@@ -17,13 +17,14 @@ def show(plan: Plan, expected: Expectation | None, identity: Identity | None) ->
 
 
 def lines(plan: Plan, expected: Expectation, identity: Identity | None) -> list[str]:
-    """The banner: profile file, profile, task; database name, place, stamp; what is pinned; the interpreter."""
+    """The banner: profile file, profile, task; database name, place, stamp, ledger; what is pinned; the interpreter."""
     title = f"autopack-run: {plan.profile.name}{f' {plan.task.name}' if plan.task else ''}"
     told = [
         title,
         f"  file      {plan.file.source.path}",
         f"  database  {expected.name} at {expected.url.shown}",
-        f"  stamp     {_stamp(identity)}",
+        f"  stamp     {_stamp(identity, expected)}",
+        *([f"  ledger    {_ledger(expected)}"] if identity else []),
         f"  pinned    {pinned(plan)}",
         f"  python    {_python(plan)}",
         *(f"  note      {note}" for note in (*plan.notes, *(identity.notes if identity else ()))),
@@ -42,10 +43,22 @@ def _unproven(plan: Plan) -> list[str]:
     return [printable(line) for line in told]
 
 
-def _stamp(identity: Identity | None) -> str:
-    if identity is None or identity.stamp is None:
+def _stamp(identity: Identity | None, expected: Expectation) -> str:
+    if identity is None:
         return "none yet: this task creates the database"
+    if identity.stamp is None:
+        return "none (stamp = false)" + ("" if expected.accept else "; verified: the ledger knows it")
     return f"verified: db_id {identity.stamp.db_id}, since {identity.stamp.created_at}"
+
+
+def _ledger(expected: Expectation) -> str:
+    """How this workspace came to know it; what speaks against it was said before, or stands among the notes."""
+    from launcher.identity import ledger
+
+    entry = ledger.read(expected.root).get(expected.name)
+    if entry is None:
+        return "not in it" + ("; its id stands in the profile file" if expected.db_id else "")
+    return f"{entry.how} {entry.since}, last seen {entry.seen}"
 
 
 def pinned(plan: Plan) -> str:
@@ -73,7 +86,7 @@ def facts(plan: Plan, expected: Expectation | None, identity: Identity | None) -
         "AUTOPACK_RUN_DATABASE": expected.name if expected else "",
         "AUTOPACK_RUN_DATABASE_PLACE": plan.url.shown if plan.url else "",
         "AUTOPACK_RUN_DATABASE_ID": stamp.db_id if stamp else "",
-        "AUTOPACK_RUN_VERIFIED": "1" if stamp else "0",
+        "AUTOPACK_RUN_VERIFIED": "1" if identity else "0",
         "AUTOPACK_RUN_PYTHON": _fact_python(plan, expected),
     }
 

@@ -7,18 +7,23 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, NoReturn, Protocol
 
 from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, ConfigurationError, LauncherError
+from launcher.hints import command_line
 
 # One string of a Linux exec, its closing NUL included (MAX_ARG_STRLEN, execve(2)).
 _STRING_LIMIT = 131_072
 
 
 class Command(NamedTuple):
-    """A program ready to start. program: absolute path. words: what it sees as argv, its own name first."""
+    """A program ready to start. program: absolute path. words: what it sees as argv, its own name first.
+
+    interactive: Ctrl-C is one of its keys and does not end it, so its exit code counts whatever keys came.
+    """
 
     program: str
     words: list[str]
     env: dict[str, str]
     folder: str
+    interactive: bool = False
 
 
 class Running(Protocol):
@@ -135,7 +140,7 @@ def raise_start_error(error: OSError, command: Command) -> NoReturn:
         hint = (
             ""
             if sys.platform == "win32"
-            else f"give it a first line (#!/bin/sh), or name its interpreter: sh '{program}'"
+            else f"give it a first line (#!/bin/sh), or name its interpreter: {command_line('sh', program)}"
         )
         raise _not_executable(f"{program} is no program that this system can start", hint)
     raise _not_executable(f"{program} cannot be started: {error.strerror}")

@@ -50,7 +50,9 @@ def run(command: Command, whole: bool, started: Callable[["Running"], object] | 
             relay.let_go()
         finally:
             running.stop(_REST) if whole or running.poll() is None else running.free()
-    return INTERRUPTED if signal.SIGINT in relay.seen else 128 + relay.own if relay.own else code
+    if signal.SIGINT in relay.seen and not command.interactive:
+        return INTERRUPTED
+    return 128 + relay.own if relay.own else code
 
 
 def start(command: Command, output: str) -> "Running":
@@ -74,14 +76,15 @@ def _start(command: Command, whole: bool, output: str | None) -> "Running":
         if isinstance(error, OSError):
             raise_start_error(error, command)
         raise
-    return Running(child_tree.Tie(pid, whole, own, mark))
+    return Running(child_tree.Tie(pid, whole, own, mark), command.interactive)
 
 
 class Running:
     """See launcher.child.Running. Whoever asks first after the program's end takes its code from the system."""
 
-    def __init__(self, tie: child_tree.Tie) -> None:
+    def __init__(self, tie: child_tree.Tie, interactive: bool = False) -> None:
         self.pid = tie.pid
+        self._stops = os.WUNTRACED if interactive else 0
         self._tie = tie
         self._code: int | None = None
         self._reaping, self._stopping = threading.Lock(), threading.Lock()
@@ -99,8 +102,8 @@ class Running:
     def wait(self) -> int:
         """Wait for its end; its exit code."""
         with self._reaping:
-            self._reap(0)
-        assert self._code is not None
+            while self._code is None:
+                self._reap(self._stops)
         return self._code
 
     def stop(self, grace: float = 10.0) -> int:
@@ -127,7 +130,10 @@ class Running:
         if self._code is not None:
             return
         pid, status = os.waitpid(self.pid, options)
-        if pid:
+        if pid and os.WIFSTOPPED(status):
+            if os.WSTOPSIG(status) == signal.SIGSTOP:  # zsh's is SIGTSTP, for the launcher's group as well
+                _stop_along(pid)
+        elif pid:
             code = os.waitstatus_to_exitcode(status)
             self._code = code if code >= 0 else 128 - code
 
@@ -187,6 +193,23 @@ class _Relay:
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # just ended, or another user's
                 os.kill(child.pid, number)
+
+
+def _stop_along(shell: int) -> None:
+    """After `suspend`: the shell around the launcher waits for the launcher's group; continued, so is the shell inside.
+
+    bash takes the terminal back by itself, ksh does not, and reads from it in vain.
+    """
+    os.killpg(os.getpgrp(), signal.SIGSTOP)
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        group = os.getpgid(shell)
+        if _in_foreground():
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+            try:
+                os.tcsetpgrp(terminal, group)
+            finally:
+                os.close(terminal)
+        os.killpg(group, signal.SIGCONT)
 
 
 def _in_foreground() -> bool:

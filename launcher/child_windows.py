@@ -40,7 +40,7 @@ def run(command: Command, whole: bool = False, started: Callable[["Running"], ob
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return INTERRUPTED if signal.SIGINT in seen else code
+    return INTERRUPTED if not command.interactive and signal.SIGINT in seen else code
 
 
 def start(command: Command, output: str) -> "Running":

@@ -9,16 +9,10 @@ from launcher import actions, errors
 from launcher.errors import LauncherError
 from launcher.nearest import did_you_mean
 from launcher.output import tell
+from launcher.parent import end_with
 from launcher.plan import Request
-from launcher.profiles import ACTIONS, BUILT_COMMANDS, COMMANDS, Profile, ProfileFile
-
-
-class Raw(click.Command):
-    """A command whose words are the child's, untouched: no option of ours, no `--`, no expansion."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.params = {"words": list(args)}
-        return []
+from launcher.profile_commands import PROFILE_COMMANDS, Raw
+from launcher.profiles import BUILT_COMMANDS, COMMANDS, Profile, ProfileFile
 
 
 class ProfileGroup(click.Group):
@@ -42,13 +36,15 @@ class ProfileGroup(click.Group):
         return 0
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return [*self.profile.tasks, *_ACTIONS]
+        return [*self.profile.tasks, *PROFILE_COMMANDS]
 
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command:
-        if name in _ACTIONS:
-            return _bound(_ACTIONS[name], self.file, self.profile)
-        if name in ACTIONS:
-            raise _not_yet(f"PROFILE {name}")
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        if name in PROFILE_COMMANDS:
+            if ctx.obj.if_missing:
+                raise click.UsageError(f"--if-missing is for tasks that create the database, not for {name}")
+            if ctx.obj.accept and name in ("env", "explain", "recover", "shell"):
+                raise click.UsageError(f"--accept is for what proves the database, not for {name}")
+            return _bound(PROFILE_COMMANDS[name], self.file, self.profile)
         task = self.profile.task(name)
 
         def start(words: list[str]) -> int:
@@ -103,6 +99,15 @@ def _sets(_ctx: click.Context, _parameter: click.Parameter, values: Sequence[str
     return tuple((name, value) for name, _, value in pairs)
 
 
+def _accept(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    name, _, db_id = value.partition("=")
+    if name != "db_id" or not db_id.strip():
+        raise click.BadParameter("the form is db_id=ID, with the db_id that the error has named")
+    return db_id.strip()
+
+
 @click.group(
     cls=Root, context_settings={"help_option_names": ["-h", "--help"]}, subcommand_metavar="PROFILE ACTION [ARGS]..."
 )
@@ -127,84 +132,40 @@ def _sets(_ctx: click.Context, _parameter: click.Parameter, values: Sequence[str
 )
 @click.option("--report", metavar="FILE", help="Write the verdict of the run there, as one JSON object.")
 @click.option("--allow-unproven", is_flag=True, help="Go on although a server of 'with' cannot be proven.")
-@click.option("--accept", metavar="db_id=…", hidden=True)
+@click.option("--if-missing", is_flag=True, help="Start a task that creates the database only where there is none.")
+@click.option("--end-with-parent", is_flag=True, help="End when the script that started this one is gone.")
+@click.option("--end-with", type=click.IntRange(1), metavar="PID", help="End when this process is gone.")
+@click.option(
+    "--accept",
+    metavar="db_id=ID",
+    callback=_accept,
+    help="For this once, the database of that db_id, though the ledger does not know it; with adopt, for good.",
+)
 @click.version_option(package_name="autopack-run", message="autopack-run %(version)s")
 @click.pass_context
 def root(ctx: click.Context, /, **_options: Any) -> None:
     """Start a program with the right environment, on the right database, and prove it.
 
-    PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, check, explain, adopt, recover.
+    PROFILE is a name of autopack-run.toml; ACTION one of its tasks, or exec, env, shell, check, explain, adopt,
+    recover.
     """
     ctx.obj = request = _request(ctx.params)
     for name in _without_meaning(request, ctx.invoked_subcommand):
-        raise click.UsageError(f"--{name} has no meaning for {ctx.invoked_subcommand}")
+        raise click.UsageError(f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}")
+    if request.end_with_parent or request.end_with:
+        end_with(request.end_with)
 
 
 def _without_meaning(request: Request, command: str | None) -> list[str]:
     """The options given that a command which is not about one profile could only ignore."""
     if command not in COMMANDS:
         return []
-    used = {"quiet", "verbose", "file"} if command == "profiles" else {"quiet", "verbose"}
+    used = {"quiet", "verbose"} | ({"file"} if command in ("profiles", "quickstart", "onboarding") else set())
     return [name for name, value in request._asdict().items() if name not in used and value != getattr(Request(), name)]
 
 
 def _request(options: dict[str, Any]) -> Request:
-    if options["accept"] is not None:
-        raise errors.ConfigurationError("not-yet", "--accept has no effect in this version", "leave --accept away")
     return Request(**{name: options[name] for name in Request._fields})
-
-
-@click.command(cls=Raw, options_metavar="", help="Start any program with the profile's variables: exec [--] CMD...")
-def exec_(file: ProfileFile, profile: Profile, request: Request, words: list[str]) -> int:
-    marked, words = words[:1] == ["--"], words[1:] if words[:1] == ["--"] else words
-    if not words or (words[0].startswith("-") and not marked):
-        raise click.UsageError("exec needs a program: autopack-run PROFILE exec [--] CMD [ARGS]...")
-    return actions.execute(file, profile, request, words)
-
-
-@click.command(help="Print what the profile changes, as text for a shell to evaluate.")
-@click.option("--shell", metavar="NAME", help="The shell; detected where it is left away.")
-def env(file: ProfileFile, profile: Profile, request: Request, shell: str | None) -> int:
-    return actions.emit(file, profile, request, shell)
-
-
-@click.command(help="Prove the database's identity; start nothing.")
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
-def check(file: ProfileFile, profile: Profile, request: Request, as_json: bool) -> int:
-    from launcher.database_actions import check as act
-
-    return act(file, profile, request, as_json)
-
-
-@click.command(help="Show where each value comes from, masked.")
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
-def explain(file: ProfileFile, profile: Profile, request: Request, name: str | None, as_json: bool) -> int:
-    return actions.explain(file, profile, request, name, as_json)
-
-
-@click.command(help="Accept an existing database under the profile's name: stamp it.")
-def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    from launcher.database_actions import adopt as act
-
-    return act(file, profile, request)
-
-
-@click.command(help="Finish what a killed writer left, after copying the files aside.")
-def recover(file: ProfileFile, profile: Profile, request: Request) -> int:
-    from launcher.database_actions import recover as act
-
-    return act(file, profile, request)
-
-
-_ACTIONS: dict[str, click.Command] = {
-    "exec": exec_,
-    "env": env,
-    "check": check,
-    "explain": explain,
-    "adopt": adopt,
-    "recover": recover,
-}
 
 
 @root.command(help="Write a first autopack-run.toml into this folder.")
@@ -221,6 +182,30 @@ def init() -> int:
 @click.pass_obj
 def profiles(request: Request, as_json: bool) -> int:
     return actions.list_profiles(actions.open_file(request), as_json)
+
+
+@root.command(help="Write quickstart scripts for PowerShell, cmd and sh: create, check, run, check.")
+@click.argument("name", metavar="PROFILE")
+@click.option("--task", "names", multiple=True, metavar="NAME", help="What to run; may be given again, in this order.")
+@click.option("--check", is_flag=True, help="Write nothing; fail, with the difference, where they are stale.")
+@click.pass_obj
+def quickstart(request: Request, name: str, names: tuple[str, ...], check: bool) -> int:
+    from launcher.quickstart import quickstart as act
+
+    file = actions.open_file(request)
+    return act(file, file.profile(name), names, check)
+
+
+@root.command(help="Write ONBOARDING.md: the profiles, the first day in each shell, traps and errors.")
+@click.option("--output", metavar="FILE", help="In place of ONBOARDING.md; - is standard output.")
+@click.option("--check", is_flag=True, help="Write nothing; fail, with the difference, where it is stale.")
+@click.pass_obj
+def onboarding(request: Request, output: str | None, check: bool) -> int:
+    from launcher.onboarding import onboarding as act
+
+    if check and output == "-":
+        raise click.UsageError("--check compares a file; --output - is none")
+    return act(actions.open_file(request), output, check)
 
 
 def _cause(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -35,9 +35,18 @@ def _facts(plan: Plan, expected: Expectation, identity: Identity) -> dict[str, A
     return {
         "database": expected.name,
         "stamp": identity.stamp._asdict() if identity.stamp else None,
+        "ledger": _known(expected),
         "identity": found,
         "notes": [*plan.notes, *identity.notes],
     }
+
+
+def _known(expected: Expectation) -> dict[str, Any] | None:
+    """The ledger's entry of the name."""
+    from launcher.identity import ledger
+
+    entry = ledger.read(expected.root).get(expected.name)
+    return entry._asdict() | {"physical": dict(entry.physical)} if entry else None
 
 
 def _expectation(file: ProfileFile, profile: Profile, request: Request, action: str) -> Expectation:
@@ -51,36 +60,43 @@ def _expectation(file: ProfileFile, profile: Profile, request: Request, action: 
     return proof.expectation(plan_for(file, profile, request))
 
 
-def adopt(file: ProfileFile, profile: Profile, request: Request) -> int:
-    """Stamp the existing database at the profile's place; one that is stamped already stays as it is."""
-    from launcher.identity.stamp import write_stamp
-    from launcher.identity.verdict import inspect_database, judge, judge_tables
+def adopt(file: ProfileFile, profile: Profile, request: Request, how: str | None) -> int:
+    """Accept the existing database at the profile's place: stamp and ledger. how: `moved`, `copy`, `restored`, None."""
+    from launcher.acceptance import adopt as accept
 
     expected = _expectation(file, profile, request, "adopt")._replace(writes=True)
-    identity = inspect_database(expected)
-    if identity is None:
-        raise WrongDataError("not-proven", f"nothing to adopt at {expected.url.shown}")
-    if identity.stamp:
-        judge(identity, expected)
-        tell(printable(f"already '{expected.name}' (db_id {identity.stamp.db_id}): {identity.path}"))
-        return 0
-    judge_tables(identity, expected)
-    stamp = write_stamp(expected)
-    tell(printable(f"adopted as '{stamp.database}' (db_id {stamp.db_id}): {identity.path}"))
-    tell(f"  tables  {', '.join(identity.tables)}")
+    accepted = accept(expected, how)
+    tell(printable(f"{accepted.words}: {accepted.identity.spot}"))
+    tell(printable(f"  tables  {', '.join(accepted.identity.tables)}"))
     return 0
 
 
 def recover(file: ProfileFile, profile: Profile, request: Request) -> int:
-    """Copy the files of a killed writer aside, let SQLite finish its work, and tell what is different now."""
+    """Copy the files of a killed writer aside, let SQLite finish its work, and tell what is different now.
+
+    Raises WrongDataError where SQLite calls the file damaged afterwards.
+    """
     from launcher.identity.recover import recover as finish
-    from launcher.identity.verdict import refuse_unproven
+    from launcher.identity.verdict import refuse_two_urls
 
     expected = _expectation(file, profile, request, "recover")
-    refuse_unproven(expected)
+    refuse_two_urls(expected)
+    if expected.url.dialect != "sqlite":
+        raise ConfigurationError(
+            "nothing-to-recover",
+            f"{expected.url.shown} ({expected.place}): a server recovers its databases by itself",
+            f"autopack-run {expected.profile} check",
+        )
     done = finish(expected)
-    tell(printable(f"recovered {expected.url.shown}; copies of what was there: {done.folder}"))
+    words = "finished what a writer had left in" if done.damaged else "recovered"
+    tell(printable(f"{words} {expected.url.shown}; copies of what was there: {done.folder}"))
     for title, lines in (("before", done.before), ("changed", done.changed or ("nothing",)), ("now", (done.sound,))):
         tell("\n".join(printable(f"  {title:<8}{line}") for line in lines))
+    if done.damaged:
+        raise WrongDataError(
+            "corrupt",
+            f"{expected.spot}: SQLite still calls it damaged: {done.sound}",
+            f"restore a backup; the files as they were are in {done.folder}",
+        )
     tell(f"next: autopack-run {expected.profile} check")
     return 0

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 from launcher.errors import ConfigurationError
+from launcher.hints import quoted
 
 FILE_NAME = "autopack-run.toml"
 # A checkout's root has one of these; a worktree's or submodule's .git is a file.
@@ -54,7 +55,7 @@ def _refuse_foreign(path: str) -> None:
         raise ConfigurationError(
             "foreign-profile-file",
             f"{path} belongs to {owner}, and what it says would be run as you",
-            f'read it, then accept it: autopack-run -f "{path}" …',
+            f"read it, then accept it: autopack-run -f {quoted(path)} PROFILE ACTION",
         )
 
 

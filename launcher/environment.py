@@ -118,10 +118,24 @@ class Environment:
 def process_variables() -> Mapping[str, str]:
     """The launcher's own environment, on Windows with the spelling that os.environ loses by folding every name."""
     if sys.platform != "win32":
-        return os.environ
+        return _without_coercion(os.environ)
     import nt
 
     return {name: text for name, text in nt.environ.items() if not name.startswith("=")}
+
+
+def _without_coercion(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Python sets LC_CTYPE in its own environment where the locale is C (PEP 538): nobody has given it that value."""
+    if variables.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8") or variables.get("LC_ALL"):
+        return variables
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read().split(b"\0")
+    except OSError:  # no such file on macOS
+        return variables
+    if any(entry.startswith(b"LC_CTYPE=") for entry in given):
+        return variables
+    return {name: text for name, text in variables.items() if name != "LC_CTYPE"}
 
 
 class Layer(NamedTuple):

@@ -79,6 +79,11 @@ class Watch:
         """The connections out of the tree that were seen."""
         return set(self._seen.connections)
 
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Whose the near end of each of them is or was, by address and port."""
+        return dict(self._seen.ends)
+
     def family(self, pid: int) -> set[int]:
         """The process and its ancestors within the tree, from whom it may have open files; empty for a stranger."""
         known, found = self.processes, set[int]()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError
+from launcher.identity.url import server_places
 from launcher.plan import Plan
 from launcher.python_words import skipping_option
 
@@ -66,11 +67,24 @@ def variables(plan: Plan, found: Settings, run_folder: str) -> dict[str, str]:
         RUN: run_folder,
         OUTER: "\n".join(outer),
         "AUTOPACK_RUN_DATABASE_PATH": plan.url.path if plan.url else "",
+        "AUTOPACK_RUN_DATABASE_SERVERS": "\n".join(_servers(plan)),
         "AUTOPACK_RUN_ALLOW": "\n".join(found.allowed),
         "PYTHONPATH": _python_path(plan.environment),
     }
     pins = {PIN + name: plan.environment.text(name) or "" for name in plan.pinned}
     return {name: text for name, text in (told | pins).items() if text}
+
+
+def _servers(plan: Plan) -> list[str]:
+    """Where a database on a server may be, as the children's guard writes places."""
+    if plan.url is None or plan.url.path:
+        return []
+    from urllib.parse import quote
+
+    return sorted(
+        f"{dialect}://{quote(host, safe='')}:{port}/{quote(name, safe='')}"
+        for dialect, host, port, name in server_places(plan.url)
+    )
 
 
 def _python_path(environment: Environment) -> str:

@@ -87,9 +87,10 @@ def _conclude(run: Run, workspace: Workspace) -> int:
     plan, pinned, code = run.launch.plan, run.pinned, run.code or 0
     if pinned.url is None:
         return _conclude_without_database(run)
-    verdict = report.judge(pinned, run.observed, workspace.changes(), _rules(run), _doubts(run, workspace))
+    replaced, unsure = _replaced(run)
+    verdict = report.judge(pinned, run.observed, workspace.changes(), _rules(run), _doubts(run, workspace) + unsure)
     problems = verdict.problems or [drift.Problem("", text) for text in run.wrong]
-    problems += _replaced(run)
+    problems += replaced
     verdict = verdict._replace(problems=problems, word="drift" if problems else verdict.word)
     if not plan.request.quiet:
         for line in report.lines(run.launch.program, verdict, pinned):
@@ -102,6 +103,8 @@ def _conclude(run: Run, workspace: Workspace) -> int:
         say(printable(f'autopack-run: drift (drift = "warn"): {problem.text}'))
     if proof.creates(plan) and code == 0:
         run.launch.stamp()
+    elif not problems and (note := run.launch.renew_ledger()) and not plan.request.quiet:
+        say(printable(f"autopack-run: {note}"))
     return code
 
 
@@ -132,17 +135,21 @@ def _rules(run: Run) -> report.Rules:
     return report.Rules(guard.settings(plan).allowed, opens, folders, elsewhere)
 
 
-def _replaced(run: Run) -> list[drift.Problem]:
-    """Whether another file is in the proven one's place by now, where no `creates` task was to make one."""
-    if run.launch.identity is None or proof.creates(run.launch.plan):
-        return []
+def _replaced(run: Run) -> tuple[list[drift.Problem], list[str]]:
+    """Whether another database is in the proven one's place by now, where no `creates` task was to make one.
+
+    The second: why that could not be seen of a server. A file with a killed writer's journal is the next check's.
+    """
+    identity = run.launch.identity
+    if identity is None or proof.creates(run.launch.plan):
+        return [], []
     try:
         run.launch.refuse_swapped()
     except WrongDataError as error:
-        return [drift.Problem("", f"{error.message} (during the run)")]
-    except LauncherError:
-        return []  # a killed writer's journal: the next check tells
-    return []
+        return [drift.Problem("", f"{error.message} (during the run)")], []
+    except LauncherError as error:
+        return [], [f"it could not be looked at again: {error.message}"] if identity.kind != "sqlite" else []
+    return [], []
 
 
 def _about(run: Run) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from launcher import banner, child, guard, proof
 from launcher.environment import PROCESS, Origin
-from launcher.errors import ConfigurationError, WrongDataError
+from launcher.errors import USAGE, ConfigurationError, LauncherError
 from launcher.identity.expectation import Expectation, Identity
-from launcher.output import say
+from launcher.output import printable, say
 from launcher.plan import Plan
 from launcher.profiles import Inherited
 from launcher.programs import find_program
@@ -17,8 +17,10 @@ class Launch:
     """One program ready to be started: its words and folder, and what is known of its database.
 
     program: `telemetry drain`, for people. place: where its command line stands, in words. arguments: those of the
-    words that were appended to the task's own.
+    words that were appended to the task's own. interactive: see child.Command.
     """
+
+    interactive = False
 
     def __init__(self, plan: Plan, words: list[str], folder: str, place: str, arguments: Sequence[str] = ()) -> None:
         self.plan, self.words, self.folder, self.place, self.arguments = plan, words, folder, place, arguments
@@ -30,23 +32,59 @@ class Launch:
         """Prove the database, as far as the plan wants it."""
         if proof.wanted(self.plan):
             self.expected, self.identity = proof.prove(self.plan)
+        elif self.plan.request.accept:
+            raise LauncherError(
+                "no-verdict",
+                USAGE,
+                f"--accept: {self.program} is not proven, so there is nothing to accept",
+                "--verify",
+            )
 
     def command(self, run_folder: str) -> child.Command:
         """What to start. run_folder: where the guards record, or "" where no verdict follows."""
+        url = self.plan.url
+        if run_folder and url is not None and url.dialect == "postgresql":
+            from launcher.evidence_servers import announce
+
+            announce(self.plan.environment, url)
         guard.install(self.plan, guard.settings(self.plan), run_folder)
         return _command(self)
 
     def refuse_swapped(self) -> None:
         """Raise WrongDataError where the proven database has been exchanged since."""
         if self.identity is not None:
-            from launcher.identity.verdict import refuse_swapped
+            from launcher.identity.swapped import refuse_swapped
 
-            refuse_swapped(self.identity)
+            assert self.expected is not None
+            refuse_swapped(self.identity, self.expected)
+
+    def renew_ledger(self) -> str:
+        """After a run that stayed on its database: the ledger's mark rises. Returns what to tell where it could not."""
+        if self.expected is None or self.identity is None or self.plan.request.accept:
+            return ""
+        from launcher.identity import ledger
+        from launcher.identity.verdict import inspect_database
+
+        try:
+            # Its own changes are no fault; what a kill has left half done is told by the next check.
+            # `creates` lets a file be gone; to a server it means that the task writes.
+            gone = self.expected.url.dialect == "sqlite"
+            now = inspect_database(self.expected._replace(needs_rows=(), writes=False, creates=gone, others=()))
+            if now is not None and now.stamp == self.identity.stamp:
+                root, name, file_id = self.plan.file.root, self.expected.name, self.expected.db_id
+                ledger.renew(root, name, self.identity, now, file_id)
+        except LauncherError as error:
+            return f"the ledger was not renewed: {error.message}"
+        return ""
 
     def stamp(self) -> None:
         """After a `creates` task: the database must have its tables; stamp it."""
         assert self.expected is not None
-        _stamp_created(self.plan, self.expected)
+        from launcher.acceptance import accept_created
+
+        told = accept_created(self.expected)
+        if told and not self.plan.request.quiet:
+            say(printable(f"autopack-run: {told}"))
 
 
 def task_launch(plan: Plan, arguments: Sequence[str]) -> Launch:
@@ -92,7 +130,7 @@ def _command(launch: Launch) -> child.Command:
         else:  # what a `.env` file or --set says of it is no fact
             plan.environment.remove(name, origin)
     _correct_pwd(plan, folder)
-    return child.Command(program, words, plan.environment.as_dict(), folder)
+    return child.Command(program, words, plan.environment.as_dict(), folder, launch.interactive)
 
 
 def _correct_pwd(plan: Plan, folder: str) -> None:
@@ -102,26 +140,3 @@ def _correct_pwd(plan: Plan, folder: str) -> None:
         return
     if os.path.realpath(value.text) != os.path.realpath(folder):
         plan.environment.set("PWD", folder, Origin("launcher", "where the program runs"))
-
-
-def _stamp_created(plan: Plan, expected: Expectation) -> None:
-    """The created database must have its tables now; stamp it, unless an earlier run has."""
-    from launcher.identity.stamp import write_stamp
-    from launcher.identity.verdict import inspect_database, judge, judge_tables
-
-    expected = expected._replace(needs_rows=())
-    identity = inspect_database(expected)
-    if identity is None:
-        raise WrongDataError(
-            "no-tables",
-            f"the task ended with 0, and there is no database at {expected.url.shown} ({expected.place})",
-            "does the program use DATABASE_URL? Run it with exec and look where it writes",
-        )
-    expected = expected._replace(creates=False)
-    if identity.stamp is None:
-        judge_tables(identity, expected)
-        stamp = write_stamp(expected)
-        if not plan.request.quiet:
-            say(f"autopack-run: stamped '{stamp.database}' (db_id {stamp.db_id}) at {identity.path}")
-    else:
-        judge(identity, expected)

@@ -1,8 +1,12 @@
 """What is printed: reports to standard output, everything for a person to standard error, one line a line."""
 
+import errno
 import os
 import re
 import sys
+
+# As it was handed over (`>&-`): the entry point opens another one in its place.
+_CLOSED = sys.stdout is None
 
 
 class OutputLost(Exception):  # noqa: N818 - it is no error of ours
@@ -22,7 +26,9 @@ def tell(text: str) -> None:
 
 
 def tell_bytes(data: bytes) -> None:
-    """Write the bytes to standard output as they are. Raises OutputLost where that fails."""
+    """Write the bytes to standard output as they are. Raises OutputLost where that fails, or where it is closed."""
+    if _CLOSED:
+        raise OutputLost(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

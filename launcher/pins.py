@@ -1,14 +1,17 @@
 """Variables that nothing may change, the `X_FILE` beside each, and the shell's DATABASE_URL against the profile's."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError, WrongDataError
+from launcher.hints import unset_line
 from launcher.identity.url import DatabaseURL, parse_database_url, same_database
 from launcher.text_files import UnreadableError, read_text
 
 DATABASE_URL = "DATABASE_URL"
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?")
 
 
 def file_name(pin: str) -> str:
@@ -27,23 +30,25 @@ def shell_value(pin: str, variables: Environment) -> tuple[str, str] | None:
         return (direct, f"the shell's {pin}") if direct else None
     shown = "it holds a URL, not a path" if "://" in path else path
     place = f"the shell's {file_name(pin)} ({shown})"
-    content = _read(path, place)
+    content = _read(pin, path, place)
     if not content:
-        raise ConfigurationError("pin-file", f"{place}: the file is empty", f"unset {file_name(pin)}, or fill the file")
+        raise ConfigurationError(
+            "pin-file", f"{place}: the file is empty", f"fill the file, or: {unset_line(file_name(pin))}"
+        )
     if direct and not _same(pin, direct, content, place):
         raise ConfigurationError(
             "pin-file",
             f"{pin} and {place} are both set and do not mean the same; programs that read {file_name(pin)} let it win",
-            f"unset one of {pin} and {file_name(pin)}",
+            f"keep one of them: {unset_line(pin)}  or  {unset_line(file_name(pin))}",
         )
     return content, place
 
 
-def _read(path: str, place: str) -> str:
+def _read(pin: str, path: str, place: str) -> str:
     try:
         return read_text(path).rstrip("\r\n")
     except UnreadableError as error:
-        hint = "unset it, or fix the path" + (f"; {error.hint}" if error.hint else "")
+        hint = f"fix the path, or: {unset_line(file_name(pin))}" + (f"; {error.hint}" if error.hint else "")
         raise ConfigurationError("pin-file", f"{place}: the file {error.reason}", hint) from None
 
 
@@ -86,7 +91,7 @@ def decide(shell: tuple[str, str], standing: DatabaseURL, place: str, choice: st
     choice: what --database says, or None. Raises ConfigurationError where they mean different databases and nothing
     has been decided.
     """
-    if choice == "profile":
+    if choice == "profile" or shell[0] == standing.text:  # of a folder `$x`, say: as `env` has written it
         return standing
     try:
         shells = parse_database_url(*shell, None)
@@ -97,24 +102,25 @@ def decide(shell: tuple[str, str], standing: DatabaseURL, place: str, choice: st
         return shells
     if same_database(shells, standing):
         return standing
+    name = file_name(DATABASE_URL) if file_name(DATABASE_URL) in shell[1] else DATABASE_URL
     raise ConfigurationError(
         "conflict",
         f"{shell[1]} and the profile mean different databases:\n  shell    {shells.shown} ({shell[1]})\n"
         f"  profile  {standing.shown} ({place})",
-        "decide for once: --database profile or --database env; or unset DATABASE_URL in the shell",
+        f"decide for once: --database profile or --database env; or in this shell: {unset_line(name)}",
     )
 
 
 def refuse_nested(pin: str, outer: Mapping[str, str], standing: DatabaseURL, place: str) -> None:
     """Raise WrongDataError where the launch around this one has pinned another database than the standing one."""
-    if pin not in outer:
+    if outer.get(pin, standing.text) == standing.text:
         return
-    around = parse_database_url(outer[pin], "the launch around this one", None)
+    around = of_launch(outer[pin])
     if not same_database(around, standing):
         raise WrongDataError(
             "nested",
             f"inside a launch whose database is {around.shown}, this one wants {standing.shown} ({place})",
-            "run it from a shell of its own; or use the outer launch's profile",
+            "leave that launch first (exit leaves a shell), or use the outer launch's profile",
         )
 
 
@@ -134,8 +140,18 @@ def refuse_other_pins(outer: Mapping[str, str], environment: Environment) -> Non
 
 
 def _same_nested(one: str, other: str) -> bool:
-    first, second = (parse_database_url(text, "a launch", None) for text in (one, other))
-    return same_database(first, second)
+    return same_database(of_launch(one), of_launch(other))
+
+
+def of_launch(text: str) -> DatabaseURL:
+    """The database of a DATABASE_URL that a launch has written itself: absolute and proven, whatever its path holds.
+
+    What is refused where somebody has typed it, `$X`, `%X%` or a backslash, is here the name of a folder.
+    """
+    scheme, mark, path = text.partition(":///")
+    if mark and _SQLITE.fullmatch(scheme) and os.path.isabs(path):
+        return DatabaseURL("sqlite", text, text, os.path.abspath(path))
+    return parse_database_url(text, "the launch around this one", None)
 
 
 def absolute(folder: str, path: str) -> str:

@@ -1,11 +1,18 @@
 """One launch, worked out: which profile and task, which variables with which origins, which database, which Python."""
 
+import os
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
 from launcher import pins
+from launcher.discovery import find_profile_file
 from launcher.environment import PROCESS, Environment, Origin
+from launcher.errors import LauncherError
+from launcher.hints import held, quoted
+from launcher.identity.sqlite_path import AmbiguousPathError
 from launcher.identity.url import DatabaseURL
 from launcher.interpreter import Interpreter, find_python
 from launcher.pins import DATABASE_URL
@@ -16,7 +23,11 @@ from launcher.server_order import order
 
 # What a child is told about its launch; an outer launch's facts are not the inner one's.
 FACTS = "AUTOPACK_RUN_"
-KEPT = ("AUTOPACK_RUN_SHELL", "AUTOPACK_RUN_TREE")
+# The caller's folder: a quickstart script goes to its own before it starts the launcher.
+TYPED_FROM = f"{FACTS}TYPED_FROM"
+_NO_SECRET = re.compile(r"sqlite(?:\+\w+)?:///[^@?]+")
+_SAME_URL = f'"{DATABASE_URL}=(the same URL)"'  # typed as it stands, it is refused as no URL
+KEPT = ("AUTOPACK_RUN_SHELL", "AUTOPACK_RUN_SHELLS", "AUTOPACK_RUN_TREE")
 
 
 class Request(NamedTuple):
@@ -34,8 +45,20 @@ class Request(NamedTuple):
     pins: str | None = None
     report: str | None = None
     allow_unproven: bool = False
+    if_missing: bool = False
+    accept: str | None = None
+    end_with_parent: bool = False
+    end_with: int | None = None
     quiet: bool = False
     verbose: bool = False
+
+
+class EnvForm(NamedTuple):
+    """What `env` prints. shell: its name, None for the one at hand. for_f: cmd's second mode. format: json, dotenv."""
+
+    shell: str | None = None
+    for_f: bool = False
+    format: str | None = None
 
 
 class Plan:
@@ -115,12 +138,35 @@ class Plan:
 
     @property
     def spoken(self) -> str:
-        """The profile as a command line names it, with the -f of this one: for the commands in hints."""
+        """The profile as a command line names it, with this one's -f, --database and URL: for commands in hints."""
         return self.spoken_as(self.profile.name)
 
     def spoken_as(self, profile: str) -> str:
         """Another profile of the same file, likewise."""
-        return f'-f "{self.request.file}" {profile}' if self.request.file else profile
+        path = self._typed_path()
+        named = f"-f {quoted(path)} " if path else ""
+        chosen = f"--database {self.request.database} " if self.request.database else ""
+        return f"{named}{chosen}{self._set_url()}{profile}"
+
+    def _typed_path(self) -> str:
+        """What stands behind the -f of a line that is typed where the launch was: a script may have gone elsewhere."""
+        folder, given = self.outer.get(TYPED_FROM, ""), self.request.file or ""
+        with suppress(OSError):
+            if not folder or os.path.samefile(folder, os.curdir):
+                return given
+        with suppress(LauncherError):
+            if not given and os.path.samefile(find_profile_file(folder), self.file.source.path):
+                return ""
+        return self.file.source.path
+
+    def _set_url(self) -> str:
+        """The --set that has chosen the database, again: without it the line would mean another one."""
+        texts = [text for name, text in self.request.sets if self.environment.fold(name) == DATABASE_URL]
+        if not texts:
+            return ""
+        word = f"{DATABASE_URL}={texts[-1]}"
+        line = held(word) if _NO_SECRET.fullmatch(texts[-1]) and word.isprintable() else ""
+        return f"--set {line or _SAME_URL} "
 
     def expand(self, text: str, place: str) -> str:
         """The text with its placeholders filled in from the variables as they stand now."""
@@ -180,11 +226,42 @@ def make_plan(
 
 def complete(plan: Plan) -> Plan:
     """Fill a new plan in; see `make_plan`."""
+    try:
+        return _filled_in(plan)
+    except AmbiguousPathError as error:
+        _say_which(plan, error)
+        raise
+
+
+def _say_which(plan: Plan, error: AmbiguousPathError) -> None:
+    """Add to the error which of the two files this profile's own Python would open, where that can be told."""
+    from launcher.which_file import reader_of
+
+    key, place = plan.setting("python")
+    try:
+        if key is not None:
+            key = Placeholders({"root": plan.file.root, "profile": plan.profile.name}).expand(
+                key, place, plan.shell.text
+            )
+        python = find_python(key, place, plan.file.root, plan.shell.text).path
+    except LauncherError:
+        return
+    reader = reader_of(python, plan.shell.as_dict(), plan.file.root)
+    if reader is not None:
+        opened = error.decoded if reader.decodes else error.written
+        error.message += f"; {python} has SQLAlchemy {reader.version} and would open {opened}"
+
+
+def _filled_in(plan: Plan) -> Plan:
     from launcher.plan_layers import compose, settle_url
 
     env_folders = compose(plan)
     pins.refuse_open_files(plan.pin_names, plan.environment)
-    settle_url(plan, env_folders)
+    value = plan.environment.get(DATABASE_URL)
+    if value and value.origin.kind == PROCESS and value.text and value.text == plan.outer_pins.get(DATABASE_URL):
+        plan.url = pins.of_launch(value.text)
+    else:
+        settle_url(plan, env_folders)
     plan.notes += pins.close_files(plan.pin_names, plan.environment)
     if plan.setting("dotenv")[0] == "off":
         plan.environment.set("PYTHON_DOTENV_DISABLED", "1", Origin("file", plan.setting("dotenv")[1]))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from launcher.discovery import FILE_NAME, current_folder
 from launcher.environment import Layer
 from launcher.errors import USAGE, ConfigurationError, LauncherError
+from launcher.hints import quoted
 from launcher.nearest import did_you_mean
 from launcher.schema import validate
 from launcher.text_files import UnreadableError, read_text
@@ -16,8 +17,7 @@ from launcher.toml_lines import Keys, Source
 COMMANDS = ("init", "profiles", "quickstart", "onboarding", "scan", "doctor", "rehearse", "completion", "schema")
 ACTIONS = ("exec", "env", "check", "explain", "adopt", "recover", "shell")
 
-BUILT_COMMANDS = ("init", "profiles", "rehearse", "schema")
-BUILT_ACTIONS = tuple(word for word in ACTIONS if word != "shell")
+BUILT_COMMANDS = ("init", "profiles", "quickstart", "onboarding", "rehearse", "schema")
 """What this version has of them."""
 
 Table = Mapping[str, Any]
@@ -83,8 +83,8 @@ class Profile(NamedTuple):
     def task(self, name: str) -> Task:
         """The task of that name; raises LauncherError (exit 2) with the nearest names."""
         if name not in self.tasks:
-            known = f"tasks: {', '.join(self.tasks) or 'none'}; actions: {', '.join(BUILT_ACTIONS)}"
-            hint = did_you_mean(name, [*self.tasks, *BUILT_ACTIONS]) or known
+            known = f"tasks: {', '.join(self.tasks) or 'none'}; actions: {', '.join(ACTIONS)}"
+            hint = did_you_mean(name, [*self.tasks, *ACTIONS]) or known
             raise LauncherError("unknown-action", USAGE, f"profile '{self.name}' has no task or action '{name}'", hint)
         return self.tasks[name]
 
@@ -101,7 +101,7 @@ class ProfileFile(NamedTuple):
     def profile(self, name: str) -> Profile:
         """The profile of that name; raises LauncherError (exit 2) with the nearest names."""
         if name not in self.profiles:
-            hint = f"autopack-run PROFILE {name}" if name in BUILT_ACTIONS else ""
+            hint = f"autopack-run PROFILE {name}" if name in ACTIONS else ""
             hint = hint or did_you_mean(name, [*self.profiles, *BUILT_COMMANDS])
             hint = hint or f"profiles of {self.source.path}: {', '.join(self.profiles) or 'none'}"
             raise LauncherError("unknown-profile", USAGE, f"no profile or command '{name}'", hint)
@@ -119,6 +119,8 @@ def load_profile_file(path: str) -> ProfileFile:
         name: Database(name, table, source.place(("databases", name)))
         for name, table in data.get("databases", {}).items()
     }
+    for database in databases.values():
+        _refuse_id_without_stamp(database, source)
     profiles = {name: _profile(name, raw, source) for name in raw}
     file = ProfileFile(
         source,
@@ -138,7 +140,7 @@ def _read(path: str) -> str:
     except UnreadableError as error:
         hint = error.hint or ("" if os.path.lexists(path) else "autopack-run init writes a first one")
         if os.path.isfile(inside := os.path.join(path, FILE_NAME)):
-            hint = f'autopack-run -f "{inside}" …'
+            hint = f"autopack-run -f {quoted(inside)} PROFILE ACTION"
         where = f"{path}:{error.line}" if error.line else path
         raise ConfigurationError("profile-file", f"{where} {error.reason}", hint) from None
 
@@ -198,6 +200,16 @@ def _refuse_reserved(name: str, keys: Keys, source: Source) -> None:
     if name in (*COMMANDS, *ACTIONS):
         raise ConfigurationError(
             "profile-file", f"{source.place(keys)}: '{name}' is a word of the command line", "give it another name"
+        )
+
+
+def _refuse_id_without_stamp(database: Database, source: Source) -> None:
+    if "id" in database.table and not database.table.get("stamp", True):
+        raise ConfigurationError(
+            "profile-file",
+            f"{source.place(('databases', database.name, 'stamp'))}: stamp = false and an id: without a stamp nothing"
+            " can bear the id",
+            "take one of the two keys away",
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from launcher.environment import Lookup
 from launcher.errors import NOT_EXECUTABLE, NOT_FOUND, LauncherError
+from launcher.hints import command_line
 
 WINDOWS = os.name == "nt"
 BATCH = (".bat", ".cmd")
@@ -80,7 +81,10 @@ def _posix_program(path: str) -> str:
         raise _missing(path)
     if not os.access(path, os.X_OK):
         raise LauncherError(
-            "not-executable", NOT_EXECUTABLE, f"{path} is not executable", f"chmod +x '{path}', or name its interpreter"
+            "not-executable",
+            NOT_EXECUTABLE,
+            f"{path} is not executable",
+            f"{command_line('chmod', '+x', path)}; or name its interpreter",
         )
     return os.path.abspath(path)
 

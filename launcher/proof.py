@@ -32,17 +32,18 @@ def expectation(plan: Plan) -> Expectation:
         raise _no_url(plan)
     entry = _entry(plan)
     table, task = entry.table, plan.task.values if plan.task else None
-    _refuse_not_yet(plan, entry)
     value = plan.environment.get(DATABASE_URL)
     chosen = value is not None and value.origin.kind != "database"
+    needs = tuple(task.get("needs_rows", ())) if task else ()
+    empty_too = plan.request.allow_empty and not creates(plan)  # they may be empty, and must be there
     return Expectation(
         name=entry.name,
         url=plan.url,
         place=value.origin.place if value else entry.place,
-        profile=plan.spoken,
+        profile=_spoken(plan, entry.name),
         seed="" if chosen else seed_command(plan, entry.name),
-        tables=tuple(table.get("tables", ())),
-        needs_rows=() if plan.request.allow_empty or task is None else tuple(task.get("needs_rows", ())),
+        tables=tuple(dict.fromkeys((*table.get("tables", ()), *(needs if empty_too else ())))),
+        needs_rows=() if plan.request.allow_empty else needs,
         db_id=table.get("id", ""),
         revision=table.get("revision", ""),
         writes=task is not None and bool(task.get("writes", True)),
@@ -50,7 +51,20 @@ def expectation(plan: Plan) -> Expectation:
         allow_network=bool(table.get("allow_network", False)),
         others=_others(plan, entry.name),
         chosen=chosen,
+        schema=table.get("schema", ""),
+        stamped=table.get("stamp", True),
+        accept=plan.request.accept or "",
+        warns=task is not None and not task.get("writes", True),
+        root=plan.file.root,
+        variables=plan.environment.as_dict(),
     )
+
+
+def _spoken(plan: Plan, database: str) -> str:
+    """The profile for the commands in hints: of one that names no database the first other one that names this."""
+    names = [plan.profile, *plan.file.profiles.values()]
+    found = next((each for each in names if each.values.get("database") == database), plan.profile)
+    return plan.spoken_as(found.name)
 
 
 def prove(plan: Plan) -> tuple[Expectation, Identity | None]:
@@ -86,7 +100,7 @@ def _stamped_entry(plan: Plan) -> Database:
     assert plan.url is not None
     value = plan.environment.get(DATABASE_URL)
     place = value.origin.place if value else ""
-    identity = inspect_database(Expectation("(any)", plan.url, place, plan.profile.name, writes=False))
+    identity = inspect_database(_anything(plan, plan.url, place))
     stamp = identity.stamp if identity else None
     if stamp and stamp.database in plan.file.databases:
         return plan.file.databases[stamp.database]
@@ -96,6 +110,10 @@ def _stamped_entry(plan: Plan) -> Database:
         f"{plan.url.shown} ({place}) is not proven: profile '{plan.profile.name}' names no database, and {bears}",
         f'database = "NAME" in [profiles.{plan.profile.name}], with [databases.NAME] saying what it must be',
     )
+
+
+def _anything(plan: Plan, url: DatabaseURL, place: str) -> Expectation:
+    return Expectation("(any)", url, place, plan.spoken, writes=False, variables=plan.environment.as_dict())
 
 
 def _others(plan: Plan, name: str) -> tuple[tuple[str, DatabaseURL, str], ...]:
@@ -114,28 +132,24 @@ def _others(plan: Plan, name: str) -> tuple[tuple[str, DatabaseURL, str], ...]:
     return tuple(found)
 
 
-def _refuse_not_yet(plan: Plan, entry: Database) -> None:
-    place = plan.file.source.place(("databases", entry.name))
-    if entry.table.get("stamp") is False:
-        raise ConfigurationError(
-            "not-yet",
-            f"{place}: stamp = false needs the ledger, which this version does not have",
-            "leave the key away",
-        )
-    if "schema" in entry.table:
-        raise ConfigurationError(
-            "not-yet",
-            f"{place}: schema has an effect on PostgreSQL only, which this version cannot prove",
-            "leave the key away",
-        )
-
-
 def _no_url(plan: Plan) -> ConfigurationError:
-    from launcher.hints import set_line
-
-    line = set_line(DATABASE_URL, f"sqlite:///{os.path.join(plan.file.root, 'NAME.db')}".replace("\\", "/"))
+    line = _line_that_sets(plan)
     return ConfigurationError(
         "no-database-url",
         f"profile '{plan.profile.name}' has no database, and DATABASE_URL is not set anywhere",
-        f'database = "NAME" in [profiles.{plan.profile.name}] of {plan.file.source.path}; or in this shell: {line}',
+        f'database = "NAME" in [profiles.{plan.profile.name}] of {plan.file.source.path}'
+        + (f"; or in this shell: {line}" if line else ""),
     )
+
+
+def _line_that_sets(plan: Plan) -> str:
+    """The shell's line for a database beside the profile file, or "" where the URL would be refused in a shell."""
+    from launcher.hints import set_line
+
+    path = os.path.join(plan.file.root, "NAME.db")
+    url = f"sqlite:///{path.replace(chr(92), '/') if os.name == 'nt' else path}"
+    try:
+        parse_database_url(url, "the shell", None)
+    except ConfigurationError:
+        return ""
+    return set_line(DATABASE_URL, url, "")

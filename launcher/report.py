@@ -9,9 +9,8 @@ from launcher.holders import holders
 from launcher.output import printable
 from launcher.records import Override, Records, Start
 from launcher.strays import Change
-from launcher.usage import MEMORY, Observed, Pinned, Used, collect
+from launcher.usage import MEMORY, Observed, Pinned, Used, collect, few
 
-_SERVERS = {5432: "PostgreSQL", 3306: "MySQL", 1433: "SQL Server", 1521: "Oracle"}
 SCHEMA = 1
 """The number in the JSON report; it grows when a field changes its meaning or goes away."""
 
@@ -54,32 +53,17 @@ def judge(
     lacking = list(doubts) + [text for found in records for _, text in found.errors]
     if not opened:
         lacking.append(f"nothing was seen opening {pinned.shown}")
-    lacking += foreign + _unknown_servers(observed, used)
+    lacking += foreign
+    if any(each.watch.connections for each in observed):  # most runs on a file have none
+        from launcher.unknown_servers import unknown_servers
+
+        lacking += unknown_servers(pinned, observed, records, used)
     if unguarded:
-        lacking.append(f"not guarded: {_few(unguarded)}")
+        lacking.append(f"not guarded: {few(unguarded)}")
     word = "drift" if problems else "not proven" if lacking else "proven"
     overrides = [each for found in records for each in found.overrides]
     talked = sorted({f"{each.host}:{each.port}" for seen in observed for each in seen.watch.connections})
     return Verdict(word, problems, lacking, used, overrides, unguarded, talked)
-
-
-def _unknown_servers(observed: Sequence[Observed], used: Sequence[Used]) -> list[str]:
-    """Connections to database servers of which no guard knows the database, as with a driver without SQLAlchemy."""
-    ports = {_port(each.place) for each in used if "://" in each.place}
-    talked = sorted({(each.host, each.port) for seen in observed for each in seen.watch.connections})
-    return [
-        f"connected to {host}:{port} ({_SERVERS[port]}?), and no guard knows to which database there"
-        for host, port in talked
-        if port in _SERVERS and port not in ports
-    ]
-
-
-def _port(place: str) -> int:
-    """The port of a guard's `dialect://host:port/name`."""
-    dialect, _, rest = place.partition("://")
-    written = rest.partition("/")[0].rpartition(":")[2]
-    usual = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
-    return int(written) if written.isdigit() else usual.get(dialect, 0)
 
 
 def _split(changes: list[Change], pinned: Pinned, observed: Sequence[Observed]) -> tuple[list[Change], list[str]]:
@@ -90,7 +74,7 @@ def _split(changes: list[Change], pinned: Pinned, observed: Sequence[Observed]) 
         mine = change.new or pinned.is_at(change.path, change.device, change.inode)
         others = [] if mine else holders(change.path, own)
         if others:
-            foreign.append(f"{change.path} changed, which {_few(others)} outside of this run has open")
+            foreign.append(f"{change.path} changed, which {few(others)} outside of this run has open")
         else:
             left.append(change)
     return left, foreign
@@ -125,8 +109,9 @@ def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:
     own = next((used for used in verdict.used if used.pinned and used.how != "changed"), None)
     told = []
     if own:
-        only = " only" if _alone(verdict) else ""
-        first = f", first at {own.where}" if own.where else ", as its open files show"
+        only = " only" if _alone(verdict, pinned) else ""
+        shows = "as its open files show" if pinned.url and pinned.url.path else "as the server's list of sessions shows"
+        first = f", first at {own.where}" if own.where else f", {shows}"
         told.append(f"{what}: {pinned.shown}{only}: opened by {own.programs}{first}")
     told += [f"{what}: not proven: {text}" for text in verdict.doubts]
     for used in verdict.used:
@@ -138,8 +123,15 @@ def lines(what: str, verdict: Verdict, pinned: Pinned) -> list[str]:
     return [printable(f"autopack-run: {text}") for text in told]
 
 
-def _alone(verdict: Verdict) -> bool:
-    return not any(not used.pinned and not used.blocked for used in verdict.used) and not verdict.doubts
+def _alone(verdict: Verdict, pinned: Pinned) -> bool:
+    """Whether nothing else can have been used: beside a server's database a connection elsewhere may be to another."""
+    url = pinned.url
+    # USE takes a session of MySQL to another database, and nothing shows it.
+    may_change = url is not None and url.dialect in ("mysql", "mariadb")
+    elsewhere = may_change or (url is not None and not url.path and len(verdict.connections) > 1)
+    return (
+        not any(not used.pinned and not used.blocked for used in verdict.used) and not verdict.doubts and not elsewhere
+    )
 
 
 def _told_as_drift(used: Used, verdict: Verdict) -> bool:
@@ -155,10 +147,6 @@ def _other(used: Used) -> str:
     return f"{how}: {used.place}{by}{first} (no drift)"
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _overridden(overrides: Sequence[Override]) -> list[str]:
     places: dict[str, list[Override]] = {}
     for each in overrides:
@@ -168,7 +156,7 @@ def _overridden(overrides: Sequence[Override]) -> list[str]:
 
 
 def _places(overrides: Sequence[Override]) -> str:
-    return _few(list(dict.fromkeys(f"{each.where} ({each.name})" for each in overrides)))
+    return few(list(dict.fromkeys(f"{each.where} ({each.name})" for each in overrides)))
 
 
 def as_json(verdict: Verdict, pinned: Pinned) -> dict[str, Any]:

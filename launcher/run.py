@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launcher import banner, child
 from launcher.evidence import Watch
+from launcher.identity.expectation import FileIdentity, ServerIdentity
 from launcher.launch import Launch
 from launcher.run_folder import RunFolder
 from launcher.usage import Observed, Pinned
+
+if TYPE_CHECKING:
+    from launcher.evidence_servers import Sessions
 
 
 class Run:
@@ -22,7 +26,8 @@ class Run:
         self.launch, self.folder = launch, folder
         self.pinned = pinned_database(launch)
         self.watch = Watch(folder.path)
-        self.observed = [Observed(launch.program, folder.path, self.watch)]
+        self.sessions = _sessions(launch)
+        self.observed = [Observed(launch.program, folder.path, self.watch, self.sessions)]
         self.servers: list[dict[str, Any]] = []
         self.wrong: list[str] = []
         self.code: int | None = None
@@ -45,11 +50,19 @@ class Run:
             if started:
                 started(running)
 
-        return child.run(command, replace=False, whole=whole, started=begun)
+        if self.sessions:
+            self.sessions.start()
+        try:
+            return child.run(command, replace=False, whole=whole, started=begun)
+        finally:
+            if self.sessions:
+                self.sessions.stop()
 
     def observe(self, label: str, folder: str, running: child.Running, command: child.Command) -> Observed:
         """Watch a program that was started beside the task. folder: where its guards record."""
-        observed = Observed(label, folder, Watch(folder))
+        observed = Observed(label, folder, Watch(folder), self.sessions)
+        if self.sessions:
+            self.sessions.start()
         self.observed.append(observed)
         observed.begin(running.pid, command)
         observed.watch.start()
@@ -64,8 +77,22 @@ def pinned_database(launch: Launch) -> Pinned:
     tables = tuple(entry.table.get("tables", ())) if entry else ()
     if not tables and identity:
         tables = tuple(table for table in identity.tables if table not in ("autopack_identity", "alembic_version"))
-    if identity is None:
-        return Pinned(name, plan.url, tables)
-    return Pinned(
-        name, plan.url, tables, identity.stamp.db_id if identity.stamp else "", identity.device, identity.inode
-    )
+    db_id = identity.stamp.db_id if identity and identity.stamp else ""
+    if isinstance(identity, FileIdentity):
+        return Pinned(name, plan.url, tables, db_id, identity.device, identity.inode)
+    return Pinned(name, plan.url, tables, db_id)
+
+
+def _sessions(launch: Launch) -> "Sessions | None":
+    """What asks the pinned server for the run's sessions; None where it has no such list, or they no name of ours."""
+    plan = launch.plan
+    if plan.url is None or plan.url.dialect != "postgresql":
+        return None
+    if isinstance(launch.identity, ServerIdentity) and launch.identity.scarce:
+        return None  # ours would take the program's own connection
+    from launcher.evidence_servers import Sessions, announce
+
+    name = announce(plan.environment, plan.url)
+    if not name:
+        return None
+    return Sessions(plan.url, name, launch.program, plan.environment.as_dict())

@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-import sys
 import time
 from typing import Any, Self
 
 from launcher.output import masked
+from launcher.own_folder import make_own_folder, own_folder, try_lock
 
 KEPT = 20
 """Runs that are kept; older ones go when a run ends, but never one that still runs."""
@@ -22,30 +22,30 @@ class RunFolder:
 
     def __init__(self, root: str) -> None:
         self.path = self.note = ""
-        self._home = os.path.join(root, ".autopack-run")
+        self._root, self._home = root, own_folder(root)
         self._lock = -1
 
     def __enter__(self) -> Self:
         """Make it below `{root}`, or in the system's temporary folder where that cannot be written."""
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{os.urandom(2).hex()}"
+        now = time.time()  # to the millisecond: the names in their order are the runs in theirs
+        moment = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}.{int(now % 1 * 1000):03}"
+        name = f"{moment}-{os.getpid()}-{os.urandom(2).hex()}"
         try:
-            self._make(os.path.join(self._home, "runs", name))
+            self._hold(make_own_folder(self._root, os.path.join("runs", name)))
         except OSError as error:
             self.note = f"no run folder in {self._home} ({error.strerror}); it is a temporary one"
             import tempfile  # with shutil twenty modules that a start need not wait for
 
             try:
-                self._make(tempfile.mkdtemp(prefix="autopack-run-"))
+                self._hold(tempfile.mkdtemp(prefix="autopack-run-"))
             except OSError as second:
                 self.note = f"no run folder ({second.strerror}): nothing that the children do is recorded"
         return self
 
-    def _make(self, path: str) -> None:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if path.startswith(self._home):
-            _write_once(os.path.join(self._home, ".gitignore"), "*\n")
+    def _hold(self, path: str) -> None:
         self._lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-        _try_lock(self._lock)
+        with contextlib.suppress(OSError):  # a file system without locks; is_live takes the folder for a live one
+            try_lock(self._lock)
         self.path = path
 
     def __exit__(self, *_error: object) -> None:
@@ -93,27 +93,6 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _write_once(path: str, text: str) -> None:
-    with contextlib.suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _try_lock(handle: int) -> bool:
-    """Whether this process holds the lock now; the system lets go of it when the process ends, however that happens."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def is_live(path: str) -> bool:
     """Whether the launcher of that run folder still runs; a folder that cannot be asked is taken for a live one."""
     try:
@@ -123,7 +102,9 @@ def is_live(path: str) -> bool:
     except OSError:
         return True
     try:
-        return not _try_lock(handle)
+        return not try_lock(handle)
+    except OSError:
+        return True
     finally:
         os.close(handle)
 
@@ -147,7 +128,7 @@ def pinned_elsewhere(root: str, own: str, since: float) -> frozenset[str]:
 
     root: the folder of the profile file; own: the run folder to leave out; since: seconds since 1970.
     """
-    runs, found = os.path.join(root, ".autopack-run", "runs"), set()
+    runs, found = os.path.join(own_folder(root), "runs"), set()
     with contextlib.suppress(OSError):
         for name in os.listdir(runs):
             path = os.path.join(runs, name)

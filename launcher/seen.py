@@ -10,6 +10,7 @@ from launcher.output import masked, printable
 from launcher.python_words import is_python, script
 
 NAME_LIMIT = 100
+ENDS_KEPT = 10_000
 PYTHON, STARTER, OTHER = "python", "starter", "other"
 
 
@@ -46,7 +47,10 @@ class Connection(NamedTuple):
 
 @dataclass
 class Seen:
-    """What was seen so far, and of the last look: live (creation by pid) and listeners (pids by port)."""
+    """What was seen so far, and of the last look: live (creation by pid) and listeners (pids by port).
+
+    ends: whose the near end of a connection is or was, by address and port; the latest ones, since ports come again.
+    """
 
     processes: dict[int, Process] = field(default_factory=dict)
     files: dict[tuple[int, int, int, str], OpenFile] = field(default_factory=dict)
@@ -54,6 +58,7 @@ class Seen:
     live: dict[int, float] = field(default_factory=dict)
     listeners: dict[int, set[int]] = field(default_factory=dict)
     own_ports: set[int] = field(default_factory=set)
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def admit(self, process: Process) -> None:
         """Follow the process from now on. Whoever had its number before is forgotten."""
@@ -78,6 +83,10 @@ class Seen:
         inside = remote[1] in self.own_ports and (remote[0] == local[0] or remote[0] in ("127.0.0.1", "::1"))
         if local[1] not in self.own_ports and not inside:
             self.connections.add(Connection(pid, *remote))
+            self.ends.pop(local, None)
+            self.ends[local] = pid
+            if len(self.ends) > ENDS_KEPT:
+                del self.ends[next(iter(self.ends))]
 
 
 def describe(program: str, words: Sequence[str]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from launcher import banner, child, pins, proof
 from launcher.errors import USAGE, LauncherError
 from launcher.launch import Launch, listens, task_launch
+from launcher.output import printable, say
 from launcher.plan import Plan
 from launcher.ports import refuse_taken
 
@@ -14,14 +15,37 @@ def run_task(plan: Plan, arguments: Sequence[str]) -> int:
 
     Raises LauncherError where it cannot be started, and where it did not stay on its database.
     """
+    if plan.request.if_missing and _is_there(plan):
+        return 0
     return _run(task_launch(plan, arguments))
 
 
-def run_program(plan: Plan, words: Sequence[str], folder: str) -> int:
-    """Start any program with the plan's variables, in the folder; proven first and judged only with `--verify`."""
+def _is_there(plan: Plan) -> bool:
+    """Whether the database that the plan's `creates` task would make stands already, proven; told where it does.
+
+    Raises LauncherError for one that is partial or another one (its fault), and for a task that creates none.
+    """
+    if not proof.creates(plan):
+        name = plan.task.name if plan.task else "exec"
+        raise LauncherError("no-creates", USAGE, f"--if-missing: {name} creates no database", "leave --if-missing away")
+    expected, identity = proof.prove(plan)
+    if identity is not None and not plan.request.quiet:
+        say(printable(f"autopack-run: '{expected.name}' is there already, nothing to create: {identity.spot}"))
+    return identity is not None
+
+
+def run_program(plan: Plan, words: Sequence[str], folder: str, interactive: bool = False) -> int:
+    """Start any program with the plan's variables, in the folder; proven first and judged only with `--verify`.
+
+    interactive: Ctrl-C is one of the program's keys, and its exit code counts (a shell).
+    """
     if plan.request.report and not plan.request.verify:
-        raise LauncherError("no-verdict", USAGE, "--report: exec gives no verdict by itself", "add --verify")
-    return _run(Launch(plan, list(words), folder, "the command line"))
+        raise LauncherError(
+            "no-verdict", USAGE, "--report: exec and shell give no verdict by themselves", "add --verify"
+        )
+    launch = Launch(plan, list(words), folder, "the command line")
+    launch.interactive = interactive
+    return _run(launch)
 
 
 def _run(launch: Launch) -> int:
@@ -38,7 +62,7 @@ def _run(launch: Launch) -> int:
     launch.prove()
     command = launch.command("")
     banner.show(plan, launch.expected, launch.identity)
-    return child.run(command, replace=True)
+    return child.run(command, replace=not (plan.request.end_with_parent or plan.request.end_with))
 
 
 def _is_judged(plan: Plan) -> bool:

@@ -1,19 +1,40 @@
 """Templates of the package `templates/`, with undefined names being errors."""
 
+from collections.abc import Callable, Mapping
 from importlib.resources import files
+from typing import Any
 
 
 def render(name: str, **values: object) -> str:
     """The template of that name with the values filled in; raises jinja2.UndefinedError for a name it does not get."""
+    return render_through({}, name, **values)
+
+
+def render_through(filters: Mapping[str, Callable[[str], str]], name: str, **values: object) -> str:
+    """The same with filters that a placeholder may put its value through, such as the `quote` of a shell."""
     from jinja2 import Environment, StrictUndefined
 
     text = files("launcher.templates").joinpath(name).read_text(encoding="utf-8")
-    # Braces are the profile file's own placeholders, so the templates mark theirs with << >>.
     environment = Environment(
         undefined=StrictUndefined,
-        variable_start_string="<<",
-        variable_end_string=">>",
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 (no HTML)
+        **(BRACES_FREE if name.endswith(".toml.j2") else ASCII_FREE),
     )
+    environment.filters.update(filters)
     return environment.from_string(text).render(values)
+
+
+# Braces are the profile file's own placeholders, so the templates of one mark theirs with << >>.
+BRACES_FREE: dict[str, Any] = {"variable_start_string": "<<", "variable_end_string": ">>"}
+# What a script or a page is written in is ASCII, so nothing in it can be taken for one of these.
+ASCII_FREE: dict[str, Any] = {
+    "variable_start_string": "«",
+    "variable_end_string": "»",
+    "block_start_string": "«%",
+    "block_end_string": "%»",
+    "comment_start_string": "«#",
+    "comment_end_string": "#»",
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+}

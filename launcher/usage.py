@@ -1,19 +1,22 @@
 """Which databases a run really used: the guards' records and what was seen from outside, put together."""
 
 import os
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.child import Command
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.evidence import Watch
 from launcher.identity.expectation import Identity
 from launcher.identity.sqlite_path import same_file
-from launcher.identity.url import DatabaseURL, parse_database_url
+from launcher.identity.url import DatabaseURL, names_service, parse_database_url, server_places
 from launcher.identity.verdict import look_at
 from launcher.records import Opening, Reader, Records
 from launcher.seen import STARTER, describe
 from launcher.strays import Change
+
+if TYPE_CHECKING:
+    from launcher.evidence_servers import Sessions
 
 MEMORY = ":memory:"
 GONE, EMPTY, NONE = "it is gone", "it is empty", "it is no SQLite database"
@@ -50,17 +53,28 @@ class Pinned(NamedTuple):
 
 
 def same_server(place: str, url: DatabaseURL) -> bool:
-    """Whether the text of a guard's record names the server and the database of the URL."""
+    """Whether the text of a guard's record names the server and the database of the URL, or one of its servers."""
+    found, pinned = server_key(place), server_places(url)
+    if found and names_service(url):  # its file says the host
+        return {(each[0], each[3]) for each in found} <= {(each[0], each[3]) for each in pinned}
+    return found is not None and found <= pinned
+
+
+def server_key(place: str) -> frozenset[tuple[str, str, str, str]] | None:
+    """Dialect, host, port and database of a record's text, the same for all ways to write them; None for no such text.
+
+    A database's name is as the server has it, capitals included: `%20` is a blank in a record, in a URL as psql and
+    SQLAlchemy 2.1 read it.
+    """
+    scheme, _, rest = place.partition("://")
+    hosts, _, name = rest.partition("/")
+    texts = [f"{scheme}://{host}/{name}" for host in hosts.split(",")]  # a driver that does not say which one it took
     try:
-        return _address(parse_database_url(place, "a child", None)) == _address(url)
+        return frozenset[tuple[str, str, str, str]]().union(
+            *(server_places(parse_database_url(text, "a child", None)) for text in texts)
+        )
     except ConfigurationError:
-        return False
-
-
-def _address(url: DatabaseURL) -> tuple[str, str, str, str]:
-    dialect = url.dialect.replace("mariadb", "mysql")
-    host = "localhost" if url.host in ("127.0.0.1", "::1") else url.host.casefold()
-    return dialect, host, url.port or {"postgresql": "5432", "mysql": "3306"}.get(dialect, ""), url.database
+        return None
 
 
 def _identity_now(path: str) -> tuple[int, int]:
@@ -74,11 +88,12 @@ def _identity_now(path: str) -> tuple[int, int]:
 class Observed:
     """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen.
 
-    roots: what the launcher itself has started for it, the names by pid.
+    sessions: what the pinned server lists of the whole run, None where it is not asked. roots: what the launcher itself
+    has started for it, the names by pid.
     """
 
-    def __init__(self, label: str, folder: str, watch: Watch) -> None:
-        self.label, self.folder, self.watch = label, folder, watch
+    def __init__(self, label: str, folder: str, watch: Watch, sessions: "Sessions | None" = None) -> None:
+        self.label, self.folder, self.watch, self.sessions = label, folder, watch, sessions
         self.roots: dict[int, str] = {}
         self._reader = Reader(folder)
 
@@ -101,8 +116,9 @@ class Observed:
 class Used(NamedTuple):
     """One database that was used, or would have been (blocked).
 
-    place: a path, `:memory:` or a server's text. by: the programs by their pid. where: the first line that opened it,
-    "" where only the outside shows it; at: when, in nanoseconds since 1970. how: `opened`, `open` (seen from outside)
+    place: a path, `:memory:` or a server's text. by: the programs by their pid, 0 where it is not known. where: the
+    first line that opened it, "" where only the outside shows it; at: when, in nanoseconds since 1970. how: `opened`,
+    `open` (seen from outside)
     or `changed`. new: it was not there before; held: it was, and not empty.
     """
 
@@ -119,13 +135,17 @@ class Used(NamedTuple):
     @property
     def programs(self) -> str:
         """The programs for a person: `drain.py (pid 7), -m uvicorn (pid 8)`, not endless."""
-        names = [f"{name} (pid {pid})" for pid, name in self.by.items()]
-        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return few([f"{name} (pid {pid})" if pid else name for pid, name in self.by.items()])
 
 
-def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Change] = ()) -> list[Used]:
+def few(names: Sequence[str]) -> str:
+    """The names for a person, not endless."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def collect(pinned: Pinned, observed: Sequence[Observed], changes: Iterable[Change] = ()) -> list[Used]:
     """All databases that were used, the pinned one first, each once."""
-    found: dict[str, Used] = {}
+    found: dict[object, Used] = {}
     for each in observed:
         records = each.records()
         names = {process.pid: f"python {process.program}" for process in records.processes if process.program}
@@ -137,10 +157,27 @@ def collect(pinned: Pinned, observed: Iterable[Observed], changes: Iterable[Chan
             at = pinned.is_at(file.path, file.device, file.inode)
             place = f"{file.path} (deleted)" if file.deleted else file.path
             _add(found, Used(place, at, {file.pid: process.name if process else each.label}, "", "open"))
+    for used in _from_sessions(pinned, observed):
+        _add(found, used)
     for change in changes:
         at = pinned.is_at(change.path, change.device, change.inode)
         _add(found, Used(change.path, at, {}, "", "changed", change.new))
     return sorted(found.values(), key=lambda used: not used.pinned)
+
+
+def _from_sessions(pinned: Pinned, observed: Sequence[Observed]) -> Iterator[Used]:
+    """The databases of one server, as it lists the sessions; one whose process is not known is the whole run's."""
+    sessions = next((each.sessions for each in observed if each.sessions), None)
+    if sessions is None or pinned.url is None:
+        return
+    owners = {end: (pid, each) for each in observed for end, pid in each.watch.ends.items()}
+    for session in sorted(sessions.found):
+        pid, owner = owners.get((session.address, session.port), (0, observed[0]))
+        if not pid and owner.label != sessions.label:
+            continue  # asked of one server beside the task, and perhaps not its own
+        process = owner.watch.processes.get(pid)
+        place, at = session.place(pinned.url), session.database == sessions.database
+        yield Used(place, at, {pid: process.name if process else owner.label}, "", "open")
 
 
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
@@ -152,14 +189,19 @@ def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     return Used(place, at, by, opening.where, "opened", *kept)
 
 
-def _add(found: dict[str, Used], used: Used) -> None:
-    name = used.place if "://" in used.place or used.place == MEMORY else os.path.realpath(used.place)
-    key = "" if used.pinned else f"{used.blocked} {os.path.normcase(name)}"
+def _add(found: dict[object, Used], used: Used) -> None:
+    key = "" if used.pinned else (used.blocked, _key(used.place))
     old = found.setdefault(key, used)
     first = min((each for each in (old, used) if each.where), key=lambda each: each.at, default=old)
     how = "opened" if "opened" in (old.how, used.how) else old.how
     new, held = old.new or used.new, old.held or used.held
     found[key] = old._replace(by=used.by | old.by, where=first.where, at=first.at, how=how, new=new, held=held)
+
+
+def _key(place: str) -> object:
+    if "://" in place:
+        return server_key(place) or place
+    return place if place == MEMORY else os.path.normcase(os.path.realpath(place))
 
 
 class Content(NamedTuple):

@@ -1,6 +1,11 @@
 """What a shell dialect is: how one variable is set and unset, and what cannot be carried."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from shells.session import Session
+    from shells.started import Started
 
 
 class CannotCarry(ValueError):  # noqa: N818 - it reads as the sentence that str() completes
@@ -24,6 +29,14 @@ class Shell(Protocol):
         """The name in the table, which --shell takes."""
 
     @property
+    def programs(self) -> tuple[str, ...]:
+        """The names of the programs that speak it, in lower case without .exe; a PATH is searched in this order."""
+
+    @property
+    def family(self) -> str:
+        """What one shell of a family reads, all of them read."""
+
+    @property
     def newline(self) -> str:
         """What ends a line: LF, or CRLF for cmd."""
 
@@ -40,8 +53,29 @@ class Shell(Protocol):
     def unset_env(self, name: str) -> str:
         """Remove the variable, which may be absent; raise CannotCarry for a name the shell keeps for itself."""
 
-    def frame(self, lines: list[str]) -> list[str]:
-        """Take the lines of all variables; return them with what this shell needs before and after them."""
+    def frame(self, lines: list[str], changes: Mapping[str, str | None]) -> list[str]:
+        """Take the lines of all variables and what they are for; return them with what this shell needs around them."""
+
+    def quote(self, word: str) -> str:
+        """One whole quoted word for a command line in a script of this shell; raise CannotCarry otherwise."""
+
+    def typed(self, words: Sequence[str]) -> str:
+        """The command line to type at this shell's prompt, quoted only where needed; raise CannotCarry otherwise."""
+
+    def typed_set(self, name: str, value: str) -> str:
+        """The line to type that sets the variable, as people write it; raise CannotCarry as set_env does."""
+
+    def typed_unset(self, name: str) -> str:
+        """The line to type that removes it; raise CannotCarry as unset_env does."""
+
+    def apply(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The lines to type, one of which is enough, that let the shell evaluate what the command prints."""
+
+    def started(self, arguments: Sequence[str]) -> "Started":
+        """What a process of this shell that has these arguments was started for."""
+
+    def session(self, mark: str, names: Sequence[str]) -> "Session":
+        """How to start it interactively with the mark in its prompt and these variables as they are handed over."""
 
 
 def check_name(shell: str, name: str) -> None:
@@ -68,3 +102,12 @@ def check_unicode(shell: str, name: str, value: str) -> None:
 
 
 CHARACTERS = {"\0": "NUL", "\n": "line feed", "\r": "carriage return", "\x1a": "Ctrl-Z"}
+
+BARE = frozenset("+-./0123456789:@ABCDEFGHIJKLMNOPQRSTUVWXYZ\\_abcdefghijklmnopqrstuvwxyz")
+"""What may stand unquoted in a line for a person to type. What a shell evaluates is always quoted (SHELLS.md, 4)."""
+
+
+def is_bare(word: str, but: str = "") -> bool:
+    """Whether the word needs no quotes at any prompt; `but` names characters that this shell reads otherwise."""
+    option = word.startswith("-") and not word.replace("-", "a").isalnum()  # PowerShell splits -a.b and reads -a:b
+    return BARE.issuperset(word) and word[:1] not in ("", "@") and not option and not set(but) & set(word)

@@ -4,7 +4,12 @@ How cmd reads a line, phase by phase: https://stackoverflow.com/a/4095133. In a 
 double quotes nothing else is live, and outside of them a caret takes the meaning of the next character away.
 """
 
-from shells.base import CannotCarry, check_name, check_unicode, check_value
+from collections.abc import Mapping, Sequence
+
+from shells import kept, session, started
+from shells.base import CannotCarry, check_name, check_unicode, check_value, is_bare
+from shells.session import Session
+from shells.started import Started
 
 # A batch line holds 8191 characters; counted in bytes and with its CRLF, which is never more than cmd allows. The
 # variable limit of 32,766 lies beyond it.
@@ -12,11 +17,25 @@ LONGEST_LINE = 8_189
 
 LIVE = '"^&|<>()'
 
+# In quotes such a word is looked for as a program (phase 7).
+INTERNAL = """
+    assoc break call cd chdir cls color copy date del dir echo endlocal erase exit for ftype goto if md mkdir mklink
+    move path pause popd prompt pushd rd rem ren rename rmdir set setlocal shift start time title type ver verify vol
+"""
+
 # Our own variables while the file runs: the command that restores the code page, and the test of the new one.
 RESTORE = "AUTOPACK_RUN_CHCP"
 SAMPLE = "AUTOPACK_RUN_UTF8"
 
 CHCP = r"%SystemRoot%\System32\chcp.com"  # by its path: the profile may change PATH before the restore
+
+# Without the extensions, set would keep the quotes, as it does here then; exit is not one of them (cmd /?).
+EXTENSIONS_PROBE = (
+    f'@set "{SAMPLE}=1"',
+    f'@if not "%{SAMPLE}%"=="1" (echo autopack-run: command extensions are off, so nothing was set. Use cmd /e:on.'
+    " 1>&2 & exit /b 1)",
+    f'@set "{SAMPLE}="',
+)
 
 # With delayed expansion on, every ! would be eaten; setlocal is no way out, it discards the variables.
 DELAYED_EXPANSION_PROBE = (
@@ -44,10 +63,45 @@ def careted(value: str) -> str:
     return "".join("^" + char if char in LIVE else char for char in value)
 
 
+def quoted(word: str) -> str:
+    """Return the word between quotes, as cmd and then the C runtime of a program read it: \\" would be a quote."""
+    return f'"{word}{chr(92) * (len(word) - len(word.rstrip(chr(92))))}"'
+
+
+def is_program(word: str) -> bool:
+    """Whether a line may begin with the bare word: no label, no switch of what stands before a /, no word of cmd."""
+    return is_bare(word, ":/") and word.lower() not in INTERNAL.split()
+
+
+def for_f_line(line: str) -> str:
+    """Return what evaluates the --for-f output of the command line, at the prompt.
+
+    `for /f` gives the command to `cmd /c`, which takes the first and the last quote away when the first character is
+    one: so it gets two more, which the prompt does not see as quotes (`cmd /?`).
+    """
+    command = f'^"{line} --for-f^"' if line.startswith('"') else f"{line} --for-f"
+    return f'for /f "usebackq delims=" %i in (`{command}`) do @%i'
+
+
+def file_line(line: str) -> str:
+    """Return what calls the command line's output, at the prompt: a file in a new folder, which goes away again.
+
+    md fails for a folder that another console has made. Nothing is called when the command failed, and its exit code
+    stays: rd is the one command that removes something and leaves errorlevel alone when it succeeds
+    (https://stackoverflow.com/a/34968021). The number comes through for /f, which fixes it for the whole line.
+    """
+    file = '"%~i\\env.cmd"'
+    return (
+        "for /f %r in ('echo %RANDOM%') do @for %i in (\"%TEMP%\\autopack-run-%r\") do "
+        f"@(md %i && ({line} > {file} && call {file} & rd /s /q %i))"
+    )
+
+
 class Cmd:
     """cmd.exe reading a batch file. Each line begins with @, since echo may be on."""
 
-    name = "cmd"
+    name = family = "cmd"
+    programs = ("cmd",)
     newline = "\r\n"
     folds_case = True
 
@@ -70,11 +124,63 @@ class Cmd:
         self._check_name(name)
         return f'@set "{name}="'
 
-    def frame(self, lines: list[str]) -> list[str]:
+    def frame(self, lines: list[str], changes: Mapping[str, str | None]) -> list[str]:
         """Return the lines behind the probe, in code page 65001 when one is not ASCII, ending in success."""
         if not all(line.isascii() for line in lines):
             lines = [*TO_UTF8, *lines, *FROM_UTF8]
-        return [DELAYED_EXPANSION_PROBE, *lines, SUCCESS]
+        return [*EXTENSIONS_PROBE, DELAYED_EXPANSION_PROBE, *lines, SUCCESS]
+
+    def quote(self, word: str) -> str:
+        """Return the word in double quotes, for a batch file; raise CannotCarry for what `call` would read anew.
+
+        `call` expands % a second time, doubles each ^ between quotes too, and may take /? for itself (phase 6).
+        """
+        for char in word:
+            if char in '"%^!' or not " " <= char <= "~":
+                raise CannotCarry(self.name, (word, f"it holds U+{ord(char):04X}, which a batch file would read"))
+        if "/?" in word:
+            raise CannotCarry(self.name, (word, "it holds /?, which asks call for its help"))
+        return quoted(word)
+
+    def typed(self, words: Sequence[str]) -> str:
+        """Return the command line for the prompt.
+
+        Raise CannotCarry for % and what is not printable: there no character takes the meaning of % away.
+        """
+        for word in words:
+            for char in word:
+                if char in '"%' or not char.isprintable():
+                    raise CannotCarry(self.name, (word, f"it holds U+{ord(char):04X}, which the prompt would read"))
+        first, *rest = words
+        line = [
+            first if is_program(first) else quoted(first),
+            *(word if is_bare(word) else quoted(word) for word in rest),
+        ]
+        return " ".join(line)
+
+    def typed_set(self, name: str, value: str) -> str:
+        """Return the line; raise CannotCarry for what the prompt would read, too."""
+        self._check(name, value)
+        self.typed([value])
+        return f'set "{name}={value}"'
+
+    def typed_unset(self, name: str) -> str:
+        """Return the line."""
+        self._check_name(name)
+        return f'set "{name}="'
+
+    def apply(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return the line for the prompt, and the one through a file, which carries more."""
+        line = self.typed(words)
+        return for_f_line(line), file_line(line)
+
+    def started(self, arguments: Sequence[str]) -> Started:
+        """See shells.started."""
+        return started.cmd(arguments)
+
+    def session(self, mark: str, names: Sequence[str]) -> Session:
+        """See shells.session."""
+        return session.cmd(mark, names)
 
     def _check_name(self, name: str) -> None:
         check_name(self.name, name)
@@ -83,6 +189,8 @@ class Cmd:
 
     def _check(self, name: str, value: str) -> None:
         self._check_name(name)
+        if name.upper() in kept.CMD.split():
+            raise CannotCarry(self.name, (name, "cmd computes this variable itself, and a set one would hide that"))
         if not value:
             raise CannotCarry(self.name, (name, "its value is empty, which deletes the variable"))
         check_value(self.name, name, value, "\0\n\r\x1a")

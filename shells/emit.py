@@ -22,7 +22,7 @@ def emit(shell: Shell, changes: Mapping[str, str | None]) -> bytes:
             refused.extend(error.refused)
     if refused:
         raise CannotCarry(shell.name, *sorted(refused))
-    text = "".join(text + shell.newline for text in [shell.comment(COMMENT), *shell.frame(lines)])
+    text = "".join(text + shell.newline for text in [shell.comment(COMMENT), *shell.frame(lines, changes)])
     return text.encode("utf-8", "surrogateescape")
 
 

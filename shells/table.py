@@ -1,22 +1,25 @@
-"""The shells by name: a new one is a module, a line here, and a row in tests/test_shells_real.py."""
+"""The shells by name: a new one is a module, a line here, and a row in tests/shell_rows.py."""
 
+from shells import kept
 from shells.base import Shell
+from shells.bash import Bash
 from shells.cmd import Cmd
+from shells.fish import Fish
+from shells.ksh import Ksh, Sh
 from shells.posix import Posix
 from shells.powershell import PowerShell
-
-# Read-only, computed, or reset by bash itself (bash(1), "Shell Variables", and asked in tests/test_shells_real.py).
-BASH_KEEPS = """
-    BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_COMMAND BASH_LINENO BASH_MONOSECONDS BASH_SOURCE
-    BASH_SUBSHELL BASH_TRAPSIG BASH_VERSINFO COLUMNS DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD
-    LINENO LINES OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID _
-"""
+from shells.zsh import Zsh
 
 SHELLS: dict[str, Shell] = {
-    "bash": Posix("bash", BASH_KEEPS),
+    "bash": Bash(),
     "cmd": Cmd(),
+    "dash": Posix("dash", kept.DASH, escapes=False),
+    "fish": Fish(),
+    "ksh": Ksh(),
     "powershell": PowerShell("powershell", carries_empty=False),
     "pwsh": PowerShell("pwsh", carries_empty=True),
+    "sh": Sh(),
+    "zsh": Zsh(),
 }
 
 

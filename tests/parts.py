@@ -15,7 +15,21 @@ VENV = LAB / "opt/home/.wine/drive_c/autopack-venv"
 
 # "wine" is the lab itself, where the suite runs under Windows Python.
 MUST_HAVE = {
-    "linux": ("bash", "pwsh", "postgresql", "pypi", "windows-lab", "windows-venv", "windows-pwsh"),
+    "linux": (
+        "bash",
+        "dash",
+        "fish",
+        "ksh",
+        "zsh",
+        "pwsh",
+        "postgresql",
+        "pgbouncer",
+        "mariadb",
+        "pypi",
+        "windows-lab",
+        "windows-venv",
+        "windows-pwsh",
+    ),
     "darwin": ("bash", "zsh", "pwsh", "pypi"),
     "win32": ("cmd", "powershell", "pwsh", "pypi"),
     "wine": ("cmd", "pwsh"),
@@ -56,9 +70,13 @@ def _find(part: str) -> str | None:
         case "bash" if sys.platform == "win32":
             # System32\bash.exe is the door to WSL, another system; Git's bash is what people use.
             return shutil.which("bash", path=os.path.expandvars(r"%ProgramFiles%\Git\bin"))
+        case "pgbouncer":  # /usr/sbin is not in every PATH
+            return shutil.which(part) or shutil.which(part, path="/usr/sbin")
         case "postgresql":  # Debian keeps its programs out of PATH, by version
             found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
             return str(found[-1].parent) if found else None
+        case "mariadb":  # Debian's mariadb-server; /usr/sbin is not in every PATH
+            return shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         case _:
             return shutil.which(part)
 

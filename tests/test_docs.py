@@ -28,6 +28,7 @@ def table(page: str, heading: str) -> list[list[str]]:
 
 def test_every_command_is_documented() -> None:
     from launcher import commands
+    from launcher.profile_commands import PROFILE_COMMANDS
     from launcher.profiles import ACTIONS
 
     documented = {
@@ -36,8 +37,8 @@ def test_every_command_is_documented() -> None:
         for cell in re.findall(r"`autopack-run ([^`]*)`", row[0])
     }
     words = {words.split()[1] if words.startswith("PROFILE ") else words.split()[0] for words in documented}
-    assert words - {"PROFILE", "TASK"} == {*commands._ACTIONS, *commands.root.commands}
-    assert set(commands._ACTIONS) <= set(ACTIONS)
+    assert words - {"PROFILE", "TASK"} == {*PROFILE_COMMANDS, *commands.root.commands}
+    assert set(PROFILE_COMMANDS) == set(ACTIONS)
 
 
 def test_every_option_is_documented() -> None:
@@ -118,6 +119,23 @@ def test_the_readmes_profile_file_is_valid(tmp_path: Path) -> None:
     listed = run(["telemetry"], tmp_path)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "drain" in listed.stdout
+
+
+@pytest.mark.parametrize(("page", "heading"), [("docs/shells.md", "| `--shell` |"), ("README.md", "| shell |")])
+def test_the_lines_that_apply_env_are_those_of_the_shells(page: str, heading: str) -> None:
+    from shells.table import SHELLS
+
+    lines = {shell.apply(["autopack-run", "telemetry", "env"])[0] for shell in SHELLS.values()}
+    documented = [row[1].strip("`").replace("\\|", "|") for row in table(text(page), heading)]
+    # In a table's cell a line with backticks of its own stands between two.
+    assert {line.strip("`") for line in documented} == {line.strip("`") for line in lines}
+
+
+def test_every_shell_is_documented() -> None:
+    from shells.table import SHELLS
+
+    rows = table(text("docs/shells.md"), "| `--shell` |")
+    assert {name for row in rows for name in re.findall(r"`([a-z]+)`", row[0])} == set(SHELLS)
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from parts import system
 from running import last_line, run, write
-from sqlite_states import SPILL, TABLES, WAL, build, killed, patch, process, root_page, untouched
+from sqlite_states import DB_ID, SPILL, TABLES, WAL, build, killed, patch, process, root_page, untouched
 
 POSIX = pytest.mark.posix
 SEED = "autopack-run seed create"
@@ -40,6 +40,7 @@ python = {text(sys.executable)}
 [databases.telemetry]
 url = {text(url)}
 tables = {text(tables)}
+id = {text(DB_ID)}
 {extra}
 [profiles.seed]
 database = "telemetry"
@@ -204,7 +205,7 @@ def held_link(folder: Path) -> Iterator[None]:
 
 
 def _stamp_statements() -> list[str]:
-    values = "('db_id', 'b'), ('database', 'telemetry'), ('created_at', '2026')"
+    values = f"('db_id', '{DB_ID}'), ('database', 'telemetry'), ('created_at', '2026')"
     return ["CREATE TABLE autopack_identity (key, value)", f"INSERT INTO autopack_identity VALUES {values}"]
 
 
@@ -272,7 +273,7 @@ CASES = [
     Case("WAL writer behind a link", held_link, 0, "", marks=(POSIX,)),
     Case("read-only file", only_mode(0o444), 0, "", ("is read-only",), but={"drain": (77, "read-only"), "create": (77, "read-only")}, url="sqlite:///data/x.db"),
     Case("read-only folder", only_mode(0o644, folder_mode=0o555), 0, "", ("is read-only",), but={"drain": (77, "read-only"), "create": (77, "read-only")}, url="sqlite:///data/x.db", marks=(POSIX,)),
-    Case("read-only folder with WAL", only_mode(0o644, wal=True, folder_mode=0o555), 77, "read-only", ("data is read-only, and SQLite must create x.db-shm there",), "chmod u+w '", url="sqlite:///data/x.db", marks=(POSIX,)),
+    Case("read-only folder with WAL", only_mode(0o644, wal=True, folder_mode=0o555), 77, "read-only", ("data is read-only, and SQLite must create x.db-shm there",), "chmod u+w /", url="sqlite:///data/x.db", marks=(POSIX,)),
     Case("hard link", lambda folder: os.link(good(folder), folder / "y.db"), 65, "hard-link", ("{x} has 2 names",), "copy it"),
     Case("no tables", lambda folder: build(x(folder), "VACUUM", name=None, tables=()), 65, "no-tables", ("{x}", "has no tables. Missing: runs, phases, llm_usage_events"), SEED, ran=("create",)),
     Case("partial schema", lambda folder: build(x(folder), name=None, tables=("llm_usage_events",)), 65, "partial-schema", ("Missing: runs, phases. Present: llm_usage_events", "create_all before importing the models"), SEED),

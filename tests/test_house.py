@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not beside 
 # Who may import whom, the lowest first: a module imports only from floors below its own. Modules of one floor do not
 # know each other, but for packages, whose modules are one thing.
 FLOORS = [
-    ["launcher.errors"],
+    ["launcher.errors", "launcher.windows_lock"],
     [
         "launcher.toml_lines",
         "launcher.nearest",
@@ -30,36 +30,52 @@ FLOORS = [
         "launcher.template",
         "launcher.owner",
         "launcher.output",
+        "launcher.own_folder",
         "launcher.python_words",
         "launcher.holders",
         "launcher.evidence_files",
+        "launcher.parent",
     ],
     ["launcher.hints", "launcher.shown", "launcher.text_files", "launcher.server_log"],
     ["launcher.violations"],
     ["launcher.schema", "launcher.discovery", "launcher.env_files", "launcher.placeholders", "launcher.ports"],
     ["launcher.programs", "launcher.seen", "launcher.sockets"],
-    ["launcher.identity", "launcher.interpreter", "launcher.profiles", "launcher.init", "launcher.batch"],
+    [
+        "launcher.identity",
+        "launcher.interpreter",
+        "launcher.profiles",
+        "launcher.init",
+        "launcher.batch",
+        "launcher.which_file",
+    ],
     ["launcher.pins", "launcher.evidence_sockets", "launcher.sqlite_files", "launcher.server_order"],
     ["launcher.plan", "launcher.connect", "launcher.evidence_linux", "launcher.evidence_psutil"],
     [
         "launcher.proof",
+        "launcher.acceptance",
         "launcher.explain",
         "launcher.child",
         "launcher.banner",
         "launcher.evidence",
+        "launcher.evidence_servers",
         "launcher.strays",
         "launcher.health",
     ],
     ["launcher.guard", "launcher.records", "launcher.run_folder"],
     ["launcher.usage", "launcher.launch"],
-    ["launcher.drift", "launcher.run", "launcher.server_ports"],
+    ["launcher.drift", "launcher.run", "launcher.unknown_servers", "launcher.server_ports"],
     ["launcher.report", "launcher.server_proof"],
     ["launcher.in_front"],
     ["launcher.servers"],
     ["launcher.judged"],
-    ["launcher.tasks"],
+    ["launcher.tasks", "launcher.shell_choice"],
+    ["launcher.env_text", "launcher.interactive", "launcher.generated"],
+    ["launcher.quickstart_steps", "launcher.asked"],
+    ["launcher.quickstart"],
+    ["launcher.onboarding"],
     ["launcher.actions", "launcher.rehearsal"],
     ["launcher.database_actions"],
+    ["launcher.profile_commands"],
     ["launcher.commands"],
     ["launcher.cli"],
 ]
@@ -167,7 +183,7 @@ def test_public_functions_say_what_they_do() -> None:
             ):
                 silent.append(f"{module_name(path)}.{node.name}")
     # click takes a command's words from its decorator.
-    assert [name for name in silent if not name.startswith("launcher.commands.")] == []
+    assert [name for name in silent if not name.startswith(("launcher.commands.", "launcher.profile_commands."))] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="looks at the checkout, which is one and the same")

@@ -1,24 +1,29 @@
 """The verdict beyond the file's own faults: content, stamps, swaps, changes meanwhile, fuzzing, what it costs."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from running import last_line, run, write
-from sqlite_states import DB_ID, TABLES, WAL, build, process, untouched
+from sqlite_states import DB_ID, SPILL, TABLES, WAL, build, killed, patch, process, untouched
 
 from launcher.errors import LauncherError, WrongDataError
 from launcher.identity import sqlite, sqlite_file, sqlite_read
 from launcher.identity.expectation import Expectation, Identity
+from launcher.identity.stamp import write_stamp
+from launcher.identity.swapped import refuse_swapped
 from launcher.identity.url import DatabaseURL
-from launcher.identity.verdict import refuse_swapped, verify_identity
+from launcher.identity.verdict import verify_identity
 
 
 def expect(path: Path, **more: object) -> Expectation:
@@ -40,7 +45,7 @@ python = {json.dumps(sys.executable)}
 [databases.telemetry]
 url = "sqlite:///x.db"
 tables = {json.dumps(TABLES)}
-{entry}
+{entry if "id = " in entry else f'id = "{DB_ID}"' + chr(10) + entry}
 [profiles.telemetry]
 database = "telemetry"
 [profiles.telemetry.tasks.drain]
@@ -96,6 +101,13 @@ def test_allow_empty_starts_it_for_once(tmp_path: Path) -> None:
     assert (allowed.returncode, allowed.stdout) == (0, "child ran\n")
 
 
+def test_allow_empty_is_not_allow_missing(tmp_path: Path) -> None:
+    build(tmp_path / "x.db")
+    write(tmp_path, profile(task='needs_rows = ["jobs"]'))
+    done = run(["--allow-empty", "telemetry", "drain"], tmp_path)
+    assert (done.returncode, "Missing: jobs" in done.stderr) == (65, True), done.stderr
+
+
 def test_no_profile_file(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     with untouched(tmp_path):
@@ -138,6 +150,201 @@ def test_a_stamp_table_in_the_way_is_told_with_commands_that_help(tmp_path: Path
     assert run(["telemetry", "check"], tmp_path).returncode == 0
 
 
+# What a table's name can hide: rows that need no process of their own.
+
+VIEW = ("ALTER TABLE phases RENAME TO old", "CREATE VIEW phases AS SELECT * FROM old")
+LONG = "UPDATE autopack_identity SET value = printf('%.*c', {}, 'x') WHERE key = 'db_id'"
+NAMES: list[tuple[str, tuple[str, ...], dict[str, object], str, str, str]] = [
+    ("needed and missing", (), {"needs_rows": ("jobs",)}, "partial-schema", "Missing: jobs. Present: runs", "create all"),
+    ("needed and missing, none required", (), {"tables": (), "needs_rows": ("jobs",)}, "partial-schema", "Missing: jobs. Present: llm", ""),
+    ("needed by what makes it", (), {"needs_rows": ("jobs",), "creates": True}, "", "", ""),
+    ("other capitals, ASCII", (), {"tables": ("RUNS",), "needs_rows": ("Phases",)}, "", "", ""),
+    ("other capitals beyond ASCII", ("CREATE TABLE ÄRZTE (a)",), {"tables": ("runs", "ärzte")}, "partial-schema", "Missing: ärzte", ""),
+    ("ß is not ss", ("CREATE TABLE strasse (a)",), {"needs_rows": ("straße",)}, "partial-schema", "Missing: straße", ""),
+    ("K of Kelvin", ('CREATE TABLE "autopac\u212a_identity" (a)',), {}, "", "", ""),
+    ("required, a view", VIEW, {}, "partial-schema", "phases is a view, and a table is required", "make it a table"),
+    ("needed, a view", VIEW, {"tables": ("runs",), "needs_rows": ("phases",)}, "partial-schema", "phases is a view", "needs_rows of the task"),
+    ("a view, and another's name", (*VIEW, "UPDATE autopack_identity SET value = 'dev' WHERE key = 'database'"), {}, "wrong-database", "this is 'dev'", ""),
+    ("stamp, a view", ("DROP TABLE autopack_identity", "CREATE VIEW Autopack_Identity AS SELECT * FROM runs"), {}, "bad-stamp", "a view autopack_identity that is not", "DROP VIEW autopack_identity"),
+    ("stamp, an index", ("DROP TABLE autopack_identity", "CREATE INDEX autopack_identity ON runs (body)"), {}, "bad-stamp", "an index autopack_identity that is not", "DROP INDEX autopack_identity"),
+    ("db_id too long to compare", (LONG.format(201),), {}, "bad-stamp", "more than 200 characters", "RENAME TO"),
+    ("db_id just short enough", (LONG.format(200),), {}, "", "", ""),
+    ("db_id too long to read", (LONG.format(200_000),), {}, "bad-stamp", "too big", "RENAME TO"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "sql", "more", "slug", "says", "hint"), NAMES, ids=[row[0] for row in NAMES])
+def test_names_of_tables(
+    name: str, sql: tuple[str, ...], more: dict[str, object], slug: str, says: str, hint: str, tmp_path: Path
+) -> None:
+    path = build(tmp_path / "x.db", *sql)
+    with untouched(tmp_path):
+        told, words, help_ = _told(path, **more)
+    assert told == (slug or "ok")
+    assert says in words
+    assert hint in help_
+
+
+def _told(path: Path, **more: object) -> tuple[str, str, str]:
+    """Slug, words and hint; `ok`, the notes and "" where it is proven."""
+    try:
+        return "ok", "; ".join(proven(path, **more).notes), ""
+    except LauncherError as error:
+        return error.slug, error.message, error.hint
+
+
+# What stands beside it, what it stands on, what may be done with it.
+
+
+def test_a_hot_journal_whose_database_was_moved_away(tmp_path: Path) -> None:
+    path = build(tmp_path / "x.db")
+    killed(path, *SPILL)
+    path.rename(tmp_path / "moved.db")
+    for creates in (False, True):
+        with untouched(tmp_path):
+            slug, words, hint = _told(path, creates=creates)
+        assert slug == "orphan-wal"
+        assert f"{path}-journal is a hot journal, and its database {path}" in words
+        assert "move the -journal away" in hint
+    path.touch()  # SQLite takes the journal for that of a first transaction
+    assert _told(path)[0] == "empty-file"
+
+
+@pytest.mark.parametrize("more", [(), (WAL,)], ids=["rollback", "WAL"])
+@pytest.mark.parametrize("shm", [False, True], ids=["alone", "with -shm"])
+def test_a_log_that_is_none_of_sqlites_holds_nothing(shm: bool, more: tuple[str, ...], tmp_path: Path) -> None:
+    path = build(tmp_path / "x.db", *more)
+    (tmp_path / "x.db-wal").write_bytes(b"garbage!" * 700)
+    if shm:
+        (tmp_path / "x.db-shm").write_bytes(bytes(32768))
+    began = time.monotonic()
+    with untouched(tmp_path):
+        identity = proven(path)
+    assert time.monotonic() - began < 1
+    assert f"{path}-wal is none of SQLite's" in identity.notes[0]
+    with contextlib.closing(sqlite3.connect(path)) as connection:  # which is what SQLite says too
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (3,)
+
+
+def test_a_log_that_somebody_has_open_is_what_he_says(tmp_path: Path) -> None:
+    path = build(tmp_path / "x.db", WAL)
+    with process(path, "DELETE FROM phases"):
+        patch(tmp_path / "x.db-wal", 0, b"what")
+        assert proven(path, needs_rows=("runs",)).notes == ()
+        assert _told(path, needs_rows=("phases",))[0] == "nothing-to-do"
+
+
+# Windows changes no attribute of a file that somebody has mapped.
+@pytest.mark.parametrize("ending", ["-journal", "-wal", pytest.param("-shm", marks=pytest.mark.posix)])
+def test_what_stands_beside_and_cannot_be_written(ending: str, tmp_path: Path) -> None:
+    path = build(tmp_path / "x.db", "PRAGMA journal_mode=PERSIST", "DELETE FROM phases WHERE id = 1")
+    with process(path, *(() if ending == "-journal" else (WAL, "DELETE FROM phases WHERE id = 1"))):
+        beside = Path(f"{path}{ending}")
+        beside.chmod(0o444)
+        with untouched(tmp_path):
+            reads, writes = _told(path, writes=False), _told(path)
+        beside.chmod(0o644)
+    assert reads[0] == "ok"
+    assert f"{beside} is read-only" in reads[1]
+    assert writes[0] == "read-only"
+    assert f"{beside} is read-only, and this task writes" in writes[1]
+
+
+@pytest.mark.posix
+def test_a_journal_that_cannot_be_read() -> None:
+    """Nobody knows whether it is hot: neither a killed writer's nor none."""
+    with tempfile.TemporaryDirectory() as folder:  # another user cannot enter pytest's own
+        os.chmod(folder, 0o755)
+        path = build(Path(folder).resolve() / "x.db")
+        killed(path, *SPILL)
+        journal = Path(f"{path}-journal")
+        journal.chmod(0)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            slug, words, _ = _told(path)
+        finally:
+            os.seteuid(user)
+    assert slug == "unreadable"
+    assert f"{journal} cannot be read" in words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/mountinfo")
+def test_a_file_that_is_a_mount_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    path, real = tmp_path / "my x.db", build(tmp_path / "host" / "x.db", WAL)
+    path.touch()
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("mount: root's alone")
+    if subprocess.run(["mount", "--bind", real, path], capture_output=True, check=False).returncode:
+        pytest.skip("mount: not here")
+    try:
+        with process(real, "DROP TABLE phases"):
+            slug, words, hint = _told(path)
+        assert _told(real)[0] == "partial-schema"
+    finally:
+        subprocess.run(["umount", path], check=True)
+    assert slug == "hard-link"
+    assert f"{path} (autopack-run.toml:5) is a mount of its own" in words
+    assert hint == "mount the folder instead"
+
+
+def test_a_database_of_a_later_version_is_read_alone(tmp_path: Path) -> None:
+    path = build(tmp_path / "x.db")
+    patch(path, 18, b"\3")
+    assert "write version 3" in _told(path, writes=False)[1]
+    assert _told(path)[0] == "read-only"
+
+
+@pytest.mark.posix
+def test_a_path_that_is_too_long_for_sqlite(tmp_path: Path) -> None:
+    """504 bytes are the most: the -journal has eight more."""
+    folder = Path(os.path.realpath(tmp_path))
+    while len(os.fsencode(folder)) < 400:
+        folder /= "d" * min(100, 400 - len(os.fsencode(folder)))
+    folder.mkdir(parents=True)
+    fits = folder / ("x" * (503 - len(os.fsencode(folder))))
+    assert _told(build(fits))[0] == "ok"
+    long = fits.rename(f"{fits}x")
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        sqlite3.connect(long)
+    for creates in (False, True):
+        slug, words, _ = _told(long, creates=creates)
+        assert slug == "not-a-file"
+        assert "longer than SQLite can open: 513 bytes" in words
+
+
+# Writing the stamp.
+
+
+def test_a_trigger_on_the_stamp_is_not_run(tmp_path: Path) -> None:
+    trigger = 'CREATE TRIGGER "t 1" AFTER INSERT ON autopack_identity BEGIN DELETE FROM runs; END'
+    path = build(tmp_path / "x.db", trigger)
+    with untouched(tmp_path), pytest.raises(WrongDataError, match="a trigger on autopack_identity") as caught:
+        write_stamp(expect(path), renewed=True)
+    assert caught.value.slug == "bad-stamp"
+    assert 'DROP TRIGGER "t 1"' in caught.value.hint.replace('\\"', '"')
+
+
+@pytest.mark.posix
+def test_a_stamp_that_has_no_room(tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    path = build(tmp_path / "x.db", name=None)
+    before, known = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, before[1]))
+    try:
+        with pytest.raises(LauncherError, match="could not be stamped: disk I/O error") as caught:
+            write_stamp(expect(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, known)
+    assert (caught.value.code, caught.value.slug) == (77, "read-only")
+    assert "make room" in caught.value.hint
+
+
 # Between the check and the start.
 
 
@@ -159,7 +366,7 @@ def test_swapped_after_the_proof(swap: object, says: str, tmp_path: Path) -> Non
     identity = proven(build(tmp_path / "x.db"))
     swap(tmp_path / "x.db")  # type: ignore[operator]
     with pytest.raises(WrongDataError, match=says) as caught:
-        refuse_swapped(identity)
+        refuse_swapped(identity, expect(tmp_path / "x.db"))
     assert caught.value.slug == "swapped"
     assert caught.value.hint
 
@@ -167,7 +374,7 @@ def test_swapped_after_the_proof(swap: object, says: str, tmp_path: Path) -> Non
 def test_a_writer_in_between_is_no_swap(tmp_path: Path) -> None:
     identity = proven(build(tmp_path / "x.db"))
     with process(tmp_path / "x.db", "INSERT INTO runs (body) SELECT hex(randomblob(9000)) FROM runs"):
-        refuse_swapped(identity)
+        refuse_swapped(identity, expect(tmp_path / "x.db"))
 
 
 def _writing_during(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> list[int]:

@@ -10,7 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 from running import last_line, run, write
 
-from launcher.errors import CONFIGURATION, ConfigurationError
+from launcher.errors import CONFIGURATION, ConfigurationError, WrongDataError
+from launcher.pins import refuse_other_pins
 from launcher.plan import Plan, Request, make_plan
 from launcher.profiles import load_profile_file
 
@@ -127,7 +128,7 @@ def test_x_and_x_file_in_the_shell_may_mean_the_same(tmp_path: Path) -> None:
     other = pin_file(tmp_path, b"postgresql://u:s3cret@h/other\n")
     text = refused(tmp_path, TASK, "pin-file", {"DATABASE_URL": SECRET, "DATABASE_URL_FILE": other})
     assert "let it win" in text
-    assert "unset one of DATABASE_URL and DATABASE_URL_FILE" in text
+    assert "keep one of them: " in text
 
 
 @pytest.mark.parametrize(
@@ -333,6 +334,25 @@ def test_a_password_in_the_query_is_never_shown(tmp_path: Path, query: str, acti
     assert "s3cret" not in result.stdout or action == ["p", "t"]
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize("name", ["a$HOME b", "%OS% x", "a\\b", "~x"])
+def test_inside_a_launch_its_own_url_is_no_typed_one(tmp_path: Path, name: str) -> None:
+    """A folder's name that would be refused in a shell: the launch around this one has proven it."""
+    folder, other = tmp_path / name, SQLITE.replace("d.db", "e.db")
+    folder.mkdir()
+    around = planned(folder, SQLITE, {}).environment.text("DATABASE_URL") or ""
+    inside = {"DATABASE_URL": around, "AUTOPACK_RUN_PIN_DATABASE_URL": around}
+    for text in (SQLITE, TASK):
+        plan = planned(folder, text, inside)
+        assert (plan.environment.text("DATABASE_URL"), plan.url and plan.url.path) == (around, str(folder / "d.db"))
+        refuse_other_pins(plan.outer_pins, plan.environment)
+    with pytest.raises(WrongDataError, match="inside a launch whose database is"):
+        planned(folder, other, inside)
+    if name != "~x":
+        with pytest.raises(ConfigurationError):
+            planned(folder, TASK, {"DATABASE_URL": around})
+
+
 def test_no_database_url_at_all(tmp_path: Path) -> None:
     said = refused(tmp_path, TASK.replace("false", "true"), "no-database-url")
     assert "profile 'p' has no database, and DATABASE_URL is not set anywhere" in said
@@ -343,7 +363,7 @@ def test_no_database_url_at_all(tmp_path: Path) -> None:
     ("shell", "line"),
     [
         ("bash", "export DATABASE_URL='sqlite:///"),
-        ("powershell", "${env:DATABASE_URL} = 'sqlite:///"),
+        ("powershell", "$env:DATABASE_URL = 'sqlite:///"),
         ("cmd", 'set "DATABASE_URL=sqlite:///'),
     ],
 )

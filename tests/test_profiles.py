@@ -167,6 +167,7 @@ def test_the_table_of_these_tests_has_every_key_of_the_schema() -> None:
         pytest.param("[defaults]\npin=['A\\u000a']".replace("'", '"'), ".pin[0])", "letters", id="name with newline"),
         pytest.param("[defaults]\nunset='A'", ": 'A' is not a list", 'unset = ["A"]', id="list string"),
         pytest.param("[databases.x]\nurl='a'\nid='8b0b'", ": '8b0b' does not", "8-4-4-4-12", id="id"),
+        pytest.param("[databases.x]\nurl='a'\nstamp=false\nid='8b0b7c1e-0000-4000-8000-000000000001'", ":3 (databases.x.stamp): stamp = false and", "one of the two", id="id without a stamp"),
         pytest.param("[profiles.p]\nextends='q'", ":2 (profiles.p.extends): there is no profile 'q'", "p", id="extends"),
         pytest.param("[profiles.p]\nextends='p'", ": a circle: p extends p", "", id="own circle"),
         pytest.param(

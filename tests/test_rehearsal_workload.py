@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import psutil
 import pytest
 
 import launcher
@@ -30,6 +29,7 @@ from launcher.rehearsal.drain import drain_run
 from launcher.rehearsal.errors import WorkloadError
 from launcher.rehearsal.smape import smape
 from launcher.rehearsal.stopping import StopRequest
+from shells.processes import line_up
 
 ROOT = Path(launcher.__file__).resolve().parent.parent
 RUN = "telemetry-collection-v4"
@@ -441,7 +441,7 @@ def test_health_names_the_file_that_is_open(workload: Workload) -> None:
     with server(workload) as (process, url):
         status, answer = get(url + "/health?nonce=n%201")
         pid = answer.pop("pid")
-        assert pid == process.pid or process.pid in {each.pid for each in psutil.Process(pid).parents()}
+        assert pid == process.pid or process.pid in {each.pid for each in line_up(pid)}
         file = answer["database"].pop("file")
         assert os.path.samefile(file, workload.file)
         there = workload.file.stat()
@@ -559,4 +559,4 @@ def test_serve_without_its_extra(workload: Workload) -> None:
     (workload.folder / "starlette.py").write_text(stub, encoding="utf-8")
     code, out, err = workload.run("serve")
     assert (code, out) == (1, "")
-    assert err == "error: serve needs starlette and uvicorn: pip install 'autopack-run[rehearsal]'\n"
+    assert err == 'error: serve needs starlette and uvicorn: pip install "autopack-run[rehearsal]"\n'

@@ -85,10 +85,21 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["mine"]
 
 
-def test_a_server_in_place_of_the_file_is_refused_without_its_password(tmp_path: Path) -> None:
-    refused = run(["rehearse", "--in", str(tmp_path / "new"), "--url", SECRET], tmp_path)
-    assert refused.returncode == 78
+def test_a_server_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://u:s3cret@127.0.0.1:1/db"
+    refused = run(["rehearse", "--in", str(tmp_path / "new"), "--url", url], tmp_path)
+    assert refused.returncode in (69, 78)  # 78: no driver is installed
     assert "s3cret" not in refused.stdout + refused.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_with_an_earlier_run_is_refused(tmp_path: Path, played: Path) -> None:
+    path = played / "autopack_telemetry_seed.db"
+    before = snapshot(played)
+    refused = run(["rehearse", "--in", str(tmp_path / "new"), "--url", f"sqlite:///{path.as_posix()}"], tmp_path)
+    assert refused.returncode in (65, 78), refused.stderr  # 78: its folder's name has a %
+    assert os.listdir(tmp_path) == []
+    assert snapshot(played) == before
 
 
 def start_drain(folder: Path) -> "subprocess.Popen[bytes]":

@@ -10,10 +10,11 @@ import pytest
 
 from shells.base import CannotCarry
 from shells.cmd import LONGEST_LINE
+from shells.cmd_for_f import FOR_F
 from shells.emit import emit
-from shells.posix import LONGEST_STRING
 from shells.powershell import LONGEST_VALUE
 from shells.table import SHELLS, known_shells, shell_named
+from shells.unix import LONGEST_STRING
 
 DATA = Path(__file__).parent / "data"
 VALUES = json.loads((DATA / "values.json").read_text("utf-8"))["vectors"]
@@ -25,8 +26,9 @@ REFUSAL_KEY = {"powershell": "powershell-before-7.5"}
 @pytest.mark.parametrize(
     ("shell", "value", "line"),
     [
-        ("bash", "", "unset -v N; export N=''"),
-        ("bash", "it's $HOME\n", "unset -v N; export N='it'\\''s $HOME\n'"),
+        ("bash", "", "\\builtin unset -v N; \\builtin export 'N='"),
+        ("bash", "it's $HOME\n", "\\builtin unset -v N; \\builtin export 'N=it'\\''s $HOME\n'"),
+        ("dash", "a", "\\unset -v N; \\export 'N=a'"),
         ("pwsh", "", "${env:N} = ''"),
         ("powershell", "a`$b", "${env:N} = 'a`$b'"),
         ("powershell", "it's \u2019\nb", "${env:N} = 'it''s '+[char]0x2019+[char]10+'b'"),
@@ -37,6 +39,8 @@ REFUSAL_KEY = {"powershell": "powershell-before-7.5"}
         ("cmd", "%PATH%", '@set "N=%%PATH%%"'),
         ("cmd", 'a"&b^%', '@set N=a^"^&b^^%%'),
         ("cmd", "/?", '@set "N=/?"'),
+        ("zsh", "=ls", "\\builtin \\unset -v 'N'; \\builtin \\export 'N==ls'"),
+        ("fish", "it's C:\\", "while set -ql N; set -e N; end; set -gx N 'it\\'s C:\\\\'"),
     ],
 )
 def test_set_env(shell: str, value: str, line: str) -> None:
@@ -46,8 +50,9 @@ def test_set_env(shell: str, value: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("shell", "line"),
     [
-        ("bash", "unset -v N"),
-        ("powershell", "Remove-Item -LiteralPath 'Env:/N' -ErrorAction SilentlyContinue"),
+        ("bash", "\\builtin unset -v N"),
+        ("fish", "while set -ql N; set -e N; end; set -eg N; or true"),
+        ("powershell", "${env:N} = $null"),
         ("cmd", '@set "N="'),
     ],
 )
@@ -71,7 +76,7 @@ def test_unset_env(shell: str, line: str) -> None:
         ("cmd", '"a /?"', "help"),
         ("cmd", "%" * (LONGEST_LINE // 2), "longer than"),
         ("cmd", "\u4e2d" * (LONGEST_LINE // 3), "longer than"),
-        ("bash", "x" * (LONGEST_STRING - 1), "bytes long"),
+        *((shell, "x" * (LONGEST_STRING - 5), "bytes long") for shell in ("bash", "dash", "fish", "ksh", "sh", "zsh")),
         ("powershell", "\U0001f600" * (LONGEST_VALUE // 2 + 1), "longer than"),
     ],
 )
@@ -117,6 +122,64 @@ def test_names_a_shell_keeps(shell: str, name: str) -> None:
     for attempt in (lambda: SHELLS[shell].set_env(name, "v"), lambda: SHELLS[shell].unset_env(name)):
         with pytest.raises(CannotCarry):
             attempt()
+
+
+@pytest.mark.parametrize(
+    ("shell", "name", "refused", "carried"),
+    [
+        # An empty element would become a dot: asked of fish 3.6.
+        ("fish", "PATH", ["", "/a::/b", ":/a", "/a:"], ["/a", "/a:b c:/d"]),
+        ("fish", "CDPATH", ["", "a::b"], ["a:b"]),
+        ("fish", "MANPATH", [], ["", "/a::/b", "/a:"]),
+        # "unknown locale": asked of ksh93u+m.
+        ("ksh", "LC_ALL", ["xx_YY.UTF-8", "C ", "de_DE"], ["", "C", "POSIX", "C.UTF-8", "en_US.UTF-8"]),
+        ("sh", "LANG", ["pro be", "$(x)"], ["C.utf8", "de_CH.UTF-8"]),
+        ("bash", "LANG", [], ["pro be"]),
+    ],
+)
+def test_values_that_a_name_takes_in_a_shell(shell: str, name: str, refused: list[str], carried: list[str]) -> None:
+    for value in refused:
+        with pytest.raises(CannotCarry, match=name):
+            SHELLS[shell].set_env(name, value)
+    for value in carried:
+        assert name in SHELLS[shell].set_env(name, value)
+
+
+def test_zsh_keeps_the_tie_of_path_and_drops_no_folder_twice_there() -> None:
+    """`unset PATH` ended the tie before 5.9, and `typeset -U path` would take the second of two folders away."""
+    assert SHELLS["zsh"].set_env("PATH", "/a:/a") == "\\builtin \\export +U 'PATH=/a:/a'"
+
+
+def test_posix_asks_for_read_only_variables_first() -> None:
+    lines = emit(SHELLS["zsh"], {"PATH": "/a", "B": None, "A": "a"}).decode().splitlines()
+    assert lines[1:5] == [
+        "if (\\builtin \\unset -v 'A' 'B' 'PATH'); then",
+        "\\builtin \\unset -v 'A'; \\builtin \\export 'A=a'",
+        "\\builtin \\unset -v 'B'",
+        "\\builtin \\export +U 'PATH=/a'",
+    ]
+    assert "unset -n A B 2>/dev/null || :" in emit(SHELLS["bash"], {"A": "a", "B": None}).decode()
+    assert "unset -n" not in emit(SHELLS["sh"], {"A": "a"}).decode(), "dash ends there"
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "line"),
+    [
+        ("bash", ["autopack-run", "p", "it's", ""], "autopack-run p 'it'\\''s' ''"),
+        ("bash", ["x", "a!b"], "x 'a'\\!'b'"),
+        ("zsh", ["x", "=ls", "a\tb!"], "x '=ls' $'a\\011b\\041'"),
+        ("ksh", ["x", "\u200b1"], "x $'\\342\\200\\2131'"),
+        ("fish", ["x", "it's\t\\"], "x 'it\\'s'\\X09'\\\\'"),
+    ],
+)
+def test_typed(shell: str, words: list[str], line: str) -> None:
+    assert SHELLS[shell].typed(words) == line
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash"])
+def test_a_control_character_cannot_be_typed_where_nothing_escapes_it(shell: str) -> None:
+    with pytest.raises(CannotCarry, match="typed at the prompt"):
+        SHELLS[shell].typed(["x", "a\tb"])
 
 
 @pytest.mark.parametrize("shell", ["powershell", "pwsh"])
@@ -171,7 +234,7 @@ def test_emit_refuses_two_names_that_windows_holds_for_one(shell: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has variables that are not text")
 def test_bash_gets_the_bytes_of_a_value_that_is_not_utf_8() -> None:
-    assert emit(SHELLS["bash"], {"A": "a\udcff\udcc3"}).endswith(b"export A='a\xff\xc3'\n")
+    assert b"\n\\builtin unset -v A; \\builtin export 'A=a\xff\xc3'\n" in emit(SHELLS["bash"], {"A": "a\udcff\udcc3"})
 
 
 def test_the_table() -> None:
@@ -189,3 +252,17 @@ def test_importing_the_shells_imports_nothing_heavy_and_nothing_of_the_launcher(
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["ERRORLEVEL", "ErrorLevel", "CD", "RANDOM", "TIME", "CMDEXTVERSION"])
+def test_cmd_refuses_to_hide_what_it_computes(name: str) -> None:
+    with pytest.raises(CannotCarry, match="computes"):
+        SHELLS["cmd"].set_env(name, "5")
+    with pytest.raises(CannotCarry, match="computes"):
+        FOR_F.set_env(name, "5")
+    SHELLS["cmd"].unset_env(name)
+
+
+def test_zsh_refuses_to_unset_what_children_would_still_get() -> None:
+    with pytest.raises(CannotCarry, match="IFS"):
+        SHELLS["zsh"].unset_env("IFS")

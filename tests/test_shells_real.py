@@ -2,178 +2,30 @@
 
 import contextlib
 import itertools
-import json
-import os
-import random
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from parts import need, system
+from shell_rows import CMD, OUT_STRING, POSIX_ROWS, ROWS, Row, called, evaluated, invoked, read_back, started
+from shell_values import ALL, NAMES
 
 from shells.base import CannotCarry
 from shells.emit import emit
 from shells.table import SHELLS
 
-DATA = Path(__file__).parent / "data"
-VALUES = {row["id"]: row["value"] for row in json.loads((DATA / "values.json").read_text("utf-8"))["vectors"]}
-NAMES = [row["name"] for row in json.loads((DATA / "names.json").read_text("utf-8"))["names"] if row["accept"]]
-
-# Each one leaves a file or a variable behind in a shell that runs it.
-PROBES = [
-    "$(touch witness)",
-    "`touch witness`",
-    "'; touch witness; export INJECTED=1; '",
-    "a[$(touch witness)]",
-    "'\n$env:INJECTED = 1; ni witness\n'",
-    "'; ni witness; $env:INJECTED = 1; '",
-    *(f"{quote}; ni witness; $env:INJECTED = 1; {quote}" for quote in "'\u2018\u2019\u201a\u201b\"\u201c\u201d"),
-    '"&echo x>witness&set INJECTED=1&"',
-    '"&echo x>witness&set INJECTED=1&rem ',
-    '""&echo x>witness&set "INJECTED=1',
-    'a^"&echo x>witness&set INJECTED=1&^"',
-    "%COMSPEC:~0,0%&echo x>witness",
-    'a" >witness',
-    'x")&(echo x>witness',
-]
-ALPHABET = "ab '\"`$\\!%^&|<>()[]{}=;,:/?*#@~-+.\t\x0b\x1b\x7f\n\u00e9\u2019\u4e2d\U0001f600"
-dice = random.Random(4)
-RANDOM = ["".join(dice.choices(ALPHABET, k=dice.randint(1, 24))) for _ in range(300)]
-ASCII_ALPHABET = "".join(char for char in ALPHABET if char.isascii() and char != "\n")
-RANDOM += ["".join(dice.choices(ASCII_ALPHABET, k=dice.randint(1, 24))) for _ in range(300)]
-# cmd holds few more than 1,360 careted and doubled pairs.
-LONG = ["\n'" * 1_000, '"%' * 1_360, "x" * 131_000]
-# What only bytes can carry: PEP 383.
-BYTES = ["\udcff", "a\udcc3\udc28b", "\udce2\udc28\udca1'"]
-# Every character of the ranges where spaces, quotes, controls and marks are.
-EVERY = ["".join(map(chr, range(low, low + 0x400))) for low in (0x80, 0x480, 0x1C00, 0x2000, 0x2C00, 0xFC00)]
-CONTROLS = [f"a{chr(code)}b{chr(code)}" for code in [*range(1, 32), *range(127, 160)]]
-ALL = [*VALUES.values(), *PROBES, *RANDOM, *LONG, *BYTES, *EVERY, *CONTROLS]
-
-# bash(1), "Shell Variables", those that exist only in some state of the shell.
-DOCUMENTED = """
-    BASH BASH_ARGV0 BASH_COMPAT BASH_ENV BASH_EXECUTION_STRING BASH_LOADABLES_PATH BASH_REMATCH BASH_XTRACEFD CHILD_MAX
-    COMP_CWORD COMP_KEY COMP_LINE COMP_POINT COMP_TYPE COMP_WORDS COPROC EMACS ENV EXECIGNORE FCEDIT FIGNORE FUNCNEST
-    GLOBIGNORE GLOBSORT HISTCONTROL HISTFILE HISTFILESIZE HISTIGNORE HISTSIZE HISTTIMEFORMAT HOSTFILE IGNOREEOF INPUTRC
-    INSIDE_EMACS LANG LC_ALL LC_COLLATE LC_CTYPE LC_MESSAGES LC_NUMERIC LC_TIME MAIL MAILCHECK MAILPATH MAPFILE OPTARG
-    POSIXLY_CORRECT PROMPT_COMMAND PROMPT_DIRTRIM PS0 READLINE_ARGUMENT READLINE_LINE READLINE_MARK READLINE_POINT
-    REPLY SRANDOM TIMEFORMAT TMOUT TMPDIR auto_resume histchars
-"""
-
-CHILD = "import json, os, sys\nwith open(sys.argv[1], 'x') as out:\n    json.dump(dict(os.environ), out)\n"
-SHOW = "import sys\nwith open(sys.argv[1], 'rb') as text:\n    sys.stdout.buffer.write(text.read())\n"
-# A console of its own, unseen: without one cmd has no code page to change and PowerShell for Windows does not start.
-DRIVER = (
-    "import os, subprocess, sys\n"
-    "env = {**os.environ, 'TEST_PYTHON': sys.executable, 'GONE': 'still here'}\n"
-    "done = subprocess.run(sys.argv[1:], env=env, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)\n"
-    "sys.stdout.buffer.write(done.stdout)\nsys.stderr.buffer.write(done.stderr)\nsys.exit(done.returncode)\n"
-)
-BATCH = (
-    b'@call env.txt.cmd\r\n@set CODE=%errorlevel%\r\n@"%TEST_PYTHON%" child.py child.json\r\n'
-    b'@"%SystemRoot%\\System32\\chcp.com" >page.txt\r\n@exit /b %CODE%\r\n'
-)
-
-Done = subprocess.CompletedProcess[bytes]
-
-
-def started(folder: Path, *command: str) -> Done:
-    """Run the command in the folder, with GONE in its environment for an unset to remove."""
-    env = {**os.environ, "GONE": "still here", "TEST_PYTHON": sys.executable, "PYTHONUTF8": "1"}
-    return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-
-
-def windows(folder: Path, *command: str) -> Done:
-    """Run the command on Windows: here, or in the lab."""
-    (folder / "driver.py").write_text(DRIVER)
-    if sys.platform == "win32":
-        return started(folder, sys.executable, "driver.py", *command)
-    lab = need("windows-lab")
-    return started(folder, lab, "run", "python3.11", "driver.py", *command)
-
-
-def bash(folder: Path, before: str = "") -> Done:
-    if sys.platform == "win32":
-        pytest.skip("the bash of Git for Windows rewrites what looks like a path for a native child")
-    code = before + 'eval "$("$TEST_PYTHON" show.py env.txt)" || exit; "$TEST_PYTHON" child.py child.json'
-    return started(folder, need("bash"), "--norc", "-c", code)
-
-
-def invoked(pipe: str, before: str = "") -> Callable[[Path], Done]:
-    code = f"{before}& $env:TEST_PYTHON show.py env.txt | {pipe}\n& $env:TEST_PYTHON child.py child.json\n"
-
-    def pwsh(folder: Path) -> Done:
-        (folder / "run.ps1").write_text(code)
-        command = [need("pwsh"), "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File", "run.ps1"]
-        return windows(folder, *command) if sys.platform == "win32" else started(folder, *command)
-
-    return pwsh
-
-
-def called(*switches: str) -> Callable[[Path], Done]:
-    def cmd(folder: Path) -> Done:
-        shutil.copy(folder / "env.txt", folder / "env.txt.cmd")
-        (folder / "run.cmd").write_bytes(BATCH)
-        return windows(folder, "cmd", "/d", *switches, "/c", "run.cmd")
-
-    return cmd
-
-
-ROWS = [
-    pytest.param("bash", bash, id="bash-eval"),
-    pytest.param("powershell", invoked("Out-String | Invoke-Expression"), id="powershell-out-string"),
-    pytest.param("powershell", invoked("Invoke-Expression", "Set-StrictMode -Version Latest\n"), id="powershell-lines"),
-    pytest.param("pwsh", invoked("Out-String | Invoke-Expression"), id="pwsh"),
-    pytest.param("cmd", called(), id="cmd-call"),
-]
-
 # Refusals beyond values.json, made by the emitted text itself before anything is set. Wine 10's cmd reads batch files
 # by the OEM page whatever chcp says, so there every value that is not ASCII ends this way; cmd of Windows reads them by
 # the console's page, which the text sets and then tests.
 READS_OEM = b"this cmd does not read UTF-8, so nothing was set"
-OURS = {"child.py", "show.py", "driver.py", "run.cmd", "run.ps1", "env.txt", "env.txt.cmd", "page.txt", "child.json"}
+EVERY_POSIX = [pytest.param(row, id=name, marks=pytest.mark.posix) for name, row in POSIX_ROWS.items()]
+BOURNE = [param for param in EVERY_POSIX if param.id != "fish"]
 
 
-class Seen(NamedTuple):
-    """What came of one evaluation; environ is the child's, empty when the shell never came to it."""
-
-    code: int
-    output: bytes
-    error: bytes
-    environ: dict[str, str]
-
-
-def evaluated(folder: Path, run: Callable[[Path], Done], text: bytes) -> Seen:
-    """Let the shell evaluate the text; the folder and INJECTED show that nothing in it ran."""
-    folder.mkdir()
-    (folder / "env.txt").write_bytes(text)
-    (folder / "child.py").write_text(CHILD)
-    (folder / "show.py").write_text(SHOW)
-    done = run(folder)
-    assert {path.name for path in folder.iterdir()} <= OURS
-    child = folder / "child.json"
-    environ: dict[str, str] = json.loads(child.read_text()) if child.exists() else {}
-    assert "INJECTED" not in environ
-    return Seen(done.returncode, done.stdout, done.stderr, environ)
-
-
-def read_back(folder: Path, shell: str, run: Callable[[Path], Done], changes: Mapping[str, str | None]) -> None:
-    """Assert that a child of the shell sees exactly the changes, and that the shell said nothing."""
-    seen = evaluated(folder, run, emit(SHELLS[shell], changes))
-    assert seen[:3] == (0, b"", b"")
-    # os.environ of Python for Windows folds the names.
-    names = {name: name.upper() if SHELLS[shell].folds_case and name not in seen.environ else name for name in changes}
-    assert {name: seen.environ.get(names[name]) for name in changes} == changes
-
-
-def carried(shell: str, values: Iterable[str]) -> dict[str, str]:
+def carried(shell: str, values: Iterable[str]) -> dict[str, str | None]:
     """Return a variable for each value that the dialect does not refuse."""
-    found = {}
+    found: dict[str, str | None] = {}
     for i, value in enumerate(values):
         with contextlib.suppress(CannotCarry):
             SHELLS[shell].set_env(f"V{i}", value)
@@ -181,65 +33,161 @@ def carried(shell: str, values: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def batches(values: dict[str, str]) -> Iterator[dict[str, str]]:
+def batches(values: dict[str, str | None]) -> Iterator[dict[str, str | None]]:
     """Split so that one environment stays far below what a system allows."""
     items = iter(values.items())
     while batch := dict(itertools.islice(items, 400)):
         yield batch
 
 
-@pytest.mark.parametrize(("shell", "run"), ROWS)
-def test_values(tmp_path: Path, shell: str, run: Callable[[Path], Done]) -> None:
-    values = carried(shell, ALL)
-    if shell == "cmd":
-        values = {name: value for name, value in values.items() if value.isascii()}
+@pytest.mark.parametrize("row", ROWS)
+def test_values(tmp_path: Path, row: Row) -> None:
+    values = carried(row.shell, ALL)
+    if row.shell == "cmd":
+        values = {name: value for name, value in values.items() if value and value.isascii()}
     for number, batch in enumerate(batches(values)):
-        read_back(tmp_path / str(number), shell, run, batch)
+        read_back(tmp_path / str(number), row, batch)
+
+
+@pytest.mark.parametrize("row", [param for param in ROWS if param.id != "powershell-lines"])
+def test_names_and_unset(tmp_path: Path, row: Row) -> None:
+    changes: dict[str, str | None] = {"GONE": None, "NEVER_THERE": None}
+    for name in NAMES:
+        with contextlib.suppress(CannotCarry):
+            SHELLS[row.shell].set_env(name, "v w")
+            changes[name] = "v w"
+    assert "DATABASE_URL" in changes
+    read_back(tmp_path / "names", row, changes)
+
+
+@pytest.mark.parametrize("row", [param for param in ROWS if param.id not in ("powershell-lines", "pwsh")])
+def test_a_thousand_variables(tmp_path: Path, row: Row) -> None:
+    read_back(tmp_path / "many", row, {f"MANY_{i:03}": f"{i} $('\"%!&" for i in range(1_000)} | {"GONE": None})
+
+
+@pytest.mark.parametrize("row", [param for param in EVERY_POSIX if "-" not in str(param.id)])
+def test_a_locale_in_the_middle_of_the_text_changes_no_byte_of_the_rest(tmp_path: Path, row: Row) -> None:
+    for number, locale in enumerate(["C", "de_DE.UTF-8", ""]):
+        changes = {"LC_ALL": locale, "LANG": locale, "V": "S\u00f6hne \u2019 \udcff", "X": "\\'"}
+        seen = evaluated(tmp_path / str(number), row, emit(SHELLS[row.shell], changes))
+        assert {name: seen.environ.get(name) for name in changes} == changes
+        assert seen.error == b"" or b"cannot change locale" in seen.error, "bash tells of a locale that is not there"
+
+
+# What an older variable of that name would do to the value. typeset -n: it would go to another variable.
+OLDER = {
+    "bash": "declare -i INTEGER; declare -u UPPER; ARRAY=(1 2); declare -A TABLE; declare -n NAMED=UPPER; TRACED=1",
+    "ksh": "typeset -i INTEGER; typeset -u UPPER; ARRAY=(1 2); typeset -A TABLE=([a]=b); typeset -n NAMED=UPPER;"
+    " typeset -L3 LEFT; typeset -Z4 ZEROS; typeset -F FLOAT=1; typeset -C COMPOUND=(a=1); typeset -b BINARY",
+    "zsh": "typeset -i INTEGER; typeset -u UPPER; ARRAY=(1 2); typeset -A TABLE; typeset -TU TIED tied; typeset -L3 LEFT;"
+    " typeset -Z4 ZEROS; typeset -F FLOAT; typeset -U path PATH manpath; typeset -xH HIDDEN=1",
+}
+
+
+@pytest.mark.parametrize("row", [param for param in BOURNE if param.id in OLDER])
+def test_an_older_variable_does_nothing_to_the_value(tmp_path: Path, row: Row) -> None:
+    names = [*re.findall(r"\b[A-Z]{4,}\b", OLDER[row.shell]), "NEW"]
+    changes = dict.fromkeys(names, "a[$(touch witness)]:b:b") | {"MANPATH": "/b::/b", "LEFT": "  a"}
+    changes |= {"PATH": "/usr/bin:/bin:/usr/bin"} if row.shell == "zsh" else {}
+    assert {"INTEGER", "ARRAY"} <= set(changes)
+    read_back(tmp_path / "older", row, changes, OLDER[row.shell])
+
+
+@pytest.mark.parametrize("row", BOURNE)
+@pytest.mark.parametrize("local", ["local V=old\n", "local V=old\nexport V\n"])
+def test_a_local_variable_does_not_hide_the_value(tmp_path: Path, row: Row, local: str) -> None:
+    opening = "f() {"
+    if row.program[0] == "ksh":
+        opening, local = "function f {", local.replace("local", "typeset")
+    read_back(tmp_path / "f", row, {"V": "new", "GONE": None}, f"{opening}\n{local}".replace("{", "{{") + "{}\n}}\nf")
+
+
+@pytest.mark.posix
+def test_a_local_variable_of_fish_does_not_hide_the_value(tmp_path: Path) -> None:
+    local = "function f\nset -f V old\nset -l GONE old\nbegin\nset -lx V older\n{}\nend\nend\nset -gx GONE x\nf"
+    read_back(tmp_path / "local", POSIX_ROWS["fish"], {"V": "new", "GONE": None}, local)
+
+
+@pytest.mark.parametrize(("name", "sets"), [("SHARED", True), ("PLAIN", True), ("GONE", False)])
+@pytest.mark.posix
+def test_a_universal_variable_of_fish_is_hidden_or_nothing_is_set(tmp_path: Path, name: str, sets: bool) -> None:
+    changes = {"NEW": "n", "SHARED": "2"} if name == "SHARED" else {"NEW": "n", name: None, "NEVER_THERE": None}
+    (tmp_path / "env.txt").write_bytes(emit(SHELLS["fish"], changes))
+    folders = {f"XDG_{which}_HOME": str(tmp_path / which) for which in ("CONFIG", "DATA", "STATE")}
+    # --no-config has no universal variables; this fish finds its folders empty.
+    code = (
+        "set -Ux SHARED 1; set -U PLAIN 1; set -Ux GONE y; set -eg GONE; source env.txt; echo $status; env; set -S GONE"
+    )
+    done = started(tmp_path, need("fish"), "-c", code, **folders)
+    status, *lines = done.stdout.decode().splitlines()
+    assert (status, "NEW=n" in lines) == ("0" if sets else "1", sets)
+    assert "$GONE[1]: |y|" in lines, "it is the user's to erase"
+    if sets:
+        assert [line for line in lines if line.startswith(f"{name}=")] == ([f"{name}=2"] if name == "SHARED" else [])
+    else:
+        assert b"exports GONE or NEVER_THERE, which only set -eU removes, so nothing was set" in done.stderr
+
+
+@pytest.mark.parametrize("row", BOURNE)
+def test_a_read_only_variable_stops_the_text_before_anything_is_set(tmp_path: Path, row: Row) -> None:
+    """bash would keep the old value, set the others, and end with status 0."""
+    text = emit(SHELLS[row.shell], {"A": "new", "FIXED": "new", "Z": "new", "GONE": None})
+    seen = evaluated(tmp_path / "fixed", row, text, "readonly FIXED=old; export FIXED")
+    assert seen.code == 1
+    assert b"FIXED" in seen.error
+    assert b"cannot unset what is named above (a read-only variable?), so nothing was set" in seen.error
+    assert seen.environ == {}, "|| exit"
+
+
+# What a user's own file may have done to the words of the text.
+ALIASES = "alias unset='echo mine' export='echo mine' command='echo mine' echo=false"
+FUNCTIONS = "unset() { :; }; export() { :; }; command() { :; }"
+WORDS = {
+    "bash": f"{FUNCTIONS}; set -k",
+    "bash-options": f"shopt -s expand_aliases; {ALIASES}",
+    "dash": ALIASES,
+    "ksh": ALIASES,
+    "sh-bash": ALIASES,
+    "sh-dash": ALIASES,
+    "sh-ksh": ALIASES,
+    "zsh": f"{ALIASES}; alias -g V='| cat' export=x",
+    "zsh-options": FUNCTIONS,
+}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("name", WORDS)
+def test_the_users_own_words_change_nothing(tmp_path: Path, name: str) -> None:
+    read_back(tmp_path / "words", POSIX_ROWS[name], {"V": "~/a b:~", "GONE": None, "W": "(x)"}, WORDS[name])
+
+
+@pytest.mark.parametrize("row", EVERY_POSIX)
+def test_the_shell_itself_looks_for_programs_in_the_new_path(tmp_path: Path, row: Row) -> None:
+    for folder, text in (("old", "1"), ("new", "2")):
+        program = tmp_path / folder / "which-one"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho {text}\n")
+        program.chmod(0o755)
+    text = emit(SHELLS[row.shell], {"PATH": f"{tmp_path / 'new'}:/usr/bin:/bin"})
+    (tmp_path / "env.txt").write_bytes(text)
+    apply = "cat env.txt | source" if row.shell == "fish" else 'eval "$(cat env.txt)"'
+    code = f"which-one; {apply}; which-one; sh -c which-one"
+    path = f"{tmp_path / 'old'}:/usr/bin:/bin"
+    done = started(tmp_path, need(row.program[0]), *row.program[1:], "-c", code, PATH=path)
+    assert (done.stdout, done.stderr) == (b"1\n2\n2\n", b"")
 
 
 def test_cmd_carries_what_is_not_ascii_or_sets_nothing(tmp_path: Path) -> None:
-    values = {name: value for name, value in carried("cmd", ALL).items() if not value.isascii()}
+    values = {name: value for name, value in carried("cmd", ALL).items() if value and not value.isascii()}
     if system() == "win32":
         for number, batch in enumerate(batches(values)):
-            read_back(tmp_path / str(number), "cmd", called(), batch)
+            read_back(tmp_path / str(number), CMD, batch)
         return
-    seen = evaluated(tmp_path / "wine", called(), emit(SHELLS["cmd"], {**values, "ASCII": "a", "GONE": None}))
+    seen = evaluated(tmp_path / "wine", CMD, emit(SHELLS["cmd"], {**values, "ASCII": "a", "GONE": None}))
     assert (seen.code, seen.output) == (1, b"")
     assert READS_OEM in seen.error
     assert seen.environ["GONE"] == "still here"
     assert not {"ASCII", *values} & set(seen.environ)
-
-
-@pytest.mark.parametrize(("shell", "run"), ROWS)
-def test_names_and_unset(tmp_path: Path, shell: str, run: Callable[[Path], Done]) -> None:
-    changes: dict[str, str | None] = {"GONE": None, "NEVER_THERE": None}
-    for name in NAMES:
-        with contextlib.suppress(CannotCarry):
-            SHELLS[shell].set_env(name, "v w")
-            changes[name] = "v w"
-    assert "DATABASE_URL" in changes
-    read_back(tmp_path / "names", shell, run, changes)
-
-
-def test_bash_carries_or_refuses_every_name_it_knows(tmp_path: Path) -> None:
-    known = started(tmp_path, need("bash"), "--norc", "-c", "compgen -v; compgen -e").stdout.decode().split()
-    missed = []
-    env = shutil.which("env") or "env"
-    for name in sorted({*known, *DOCUMENTED.split()}):
-        try:
-            text = emit(SHELLS["bash"], {name: "pro be"}).decode()
-        except CannotCarry:
-            continue
-        done = started(tmp_path, need("bash"), "--norc", "-c", f'eval "$1"; {env} -0', "bash", text)
-        if f"{name}=pro be".encode() not in done.stdout.split(b"\0"):
-            missed.append(name)
-    assert missed == []
-
-
-def test_bash_forgets_what_an_older_variable_would_do_to_the_value(tmp_path: Path) -> None:
-    changes = dict.fromkeys(("INTEGER", "UPPER", "ARRAY", "NEW"), "a[$(touch witness)]")
-    before = "declare -i INTEGER; declare -u UPPER; ARRAY=(1 2); set -eu; "
-    read_back(tmp_path / "older", "bash", lambda folder: bash(folder, before), changes)
 
 
 def test_cmd_sets_nothing_under_delayed_expansion(tmp_path: Path) -> None:
@@ -251,8 +199,8 @@ def test_cmd_sets_nothing_under_delayed_expansion(tmp_path: Path) -> None:
 
 
 def test_cmd_restores_the_code_page(tmp_path: Path) -> None:
-    evaluated(tmp_path / "ascii", called(), emit(SHELLS["cmd"], {"A": "a"}))
-    seen = evaluated(tmp_path / "not", called(), emit(SHELLS["cmd"], {"A": "\u00e9", "PATH": None}))
+    evaluated(tmp_path / "ascii", CMD, emit(SHELLS["cmd"], {"A": "a"}))
+    seen = evaluated(tmp_path / "not", CMD, emit(SHELLS["cmd"], {"A": "\u00e9", "PATH": None}))
     page = (tmp_path / "not" / "page.txt").read_text()
     assert page
     assert page == (tmp_path / "ascii" / "page.txt").read_text()
@@ -261,14 +209,13 @@ def test_cmd_restores_the_code_page(tmp_path: Path) -> None:
 
 def test_powershell_survives_a_value_without_any_ascii(tmp_path: Path) -> None:
     """As one chain of 16,000 [char]s it ends the process (7.6.9)."""
-    read_back(tmp_path / "long", "powershell", invoked("Out-String | Invoke-Expression"), {"A": "\u00e9" * 17_000})
+    read_back(tmp_path / "long", invoked(OUT_STRING), {"A": "\u00e9" * 17_000})
 
 
-@pytest.mark.parametrize("pipe", ["Invoke-Expression", "Out-String | Invoke-Expression"])
+@pytest.mark.parametrize("pipe", ["Invoke-Expression", OUT_STRING])
 def test_an_older_powershell_stops_before_an_empty_value(tmp_path: Path, pipe: str) -> None:
     text = emit(SHELLS["pwsh"], {"A": "a", "B": ""}).replace(b"$PSVersionTable", b"$older")
-    run = invoked(pipe, "$older = @{PSVersion = [version]'7.4.6'}\n")
-    seen = evaluated(tmp_path / "older", run, text)
+    seen = evaluated(tmp_path / "older", invoked(pipe, "$older = @{PSVersion = [version]'7.4.6'}\n"), text)
     # PowerShell colours its errors and wraps them at the width of the console.
     assert b"before 7.5 cannot carry an empty value" in flat(seen.error)
     # A script goes on after a pipeline that failed; what counts is that A was not set either.

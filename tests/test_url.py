@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from running import last_line, run, write
-from sqlite_states import build, untouched
+from sqlite_states import DB_ID, build, untouched
 
 from launcher.errors import ConfigurationError
 from launcher.identity.sqlite_path import mount_kind
@@ -75,9 +75,13 @@ EVERYWHERE = [
     Bad("postgresql://u:123456789/db", "bad-url", "no number up to 65535"),
     Bad("s3cret", "bad-url", "is not a database URL (not shown)"),
     Bad("postgresql//u:s3cret@h/db", "bad-url", "is not a database URL (not shown)"),
-    Bad("postgresql://u:s3cret@127.0.0.1:9/db", "not-yet", "postgresql://u:***@127.0.0.1:9/db", "verify = false"),
-    Bad("postgresql+psycopg://u:s3cret@127.0.0.1:9/db?sslpassword=s3cret", "not-yet", "it was not contacted"),
-    Bad("mysql+pymysql://u:s3cret@127.0.0.1:9/db?password=s3cret", "not-yet", "it was not contacted"),
+    Bad(
+        "mssql+pyodbc://u:s3cret@127.0.0.1:9/db",
+        "unknown-dialect",
+        "mssql+pyodbc://u:***@127.0.0.1:9/db",
+        "verify = false",
+    ),
+    Bad("oracle://u:s3cret@127.0.0.1:9/db?password=s3cret", "unknown-dialect", "this was not contacted"),
 ]
 ON_POSIX = [
     Bad("sqlite:///C:/dev/x.db", "bad-url", "a Windows path, and this is not Windows"),
@@ -86,6 +90,7 @@ ON_POSIX = [
 ON_WINDOWS = [
     Bad("sqlite:///C:x.db", "bad-url", "relative to the current folder of drive C:", "sqlite:///C:/folder/x.db"),
     Bad("sqlite:////folder/x.db", "bad-url", "no drive; it would be the current one"),
+    Bad("sqlite:////C:/folder/x.db", "bad-url", "one slash too many", "sqlite:///C:/folder/x.db"),
     Bad("sqlite:///\\folder\\x.db", "bad-url", "no drive"),
     Bad("sqlite:///x.db.", "bad-url", "Windows drops the '.'"),
     Bad("sqlite:///folder /x.db", "bad-url", "Windows drops the ' '"),
@@ -148,7 +153,7 @@ def test_a_relative_url_of_the_bare_environment_is_relative_to_nothing(tmp_path:
 
 
 def test_a_relative_url_of_the_file_means_one_file_from_everywhere(tmp_path: Path) -> None:
-    write(tmp_path, profile("sqlite:///data/x.db"))
+    write(tmp_path, profile("sqlite:///data/x.db").replace("tables =", f'id = "{DB_ID}"\ntables ='))
     folders = [tmp_path, tmp_path / "data", tmp_path / "a" / "b"]
     for folder in folders[1:]:
         folder.mkdir(parents=True)
@@ -168,6 +173,27 @@ def test_dots_behind_a_link_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"behind a link, '\.\.' is '.*far/x\.db' to the system"):
         parse_database_url("sqlite:///link/../x.db", "here", str(tmp_path))
     assert parse_database_url("sqlite:///far/../x.db", "here", str(tmp_path)).path == str(tmp_path / "x.db")
+
+
+BOTH = "write it as it is: sqlite:///a b.db; or rename the file"
+WHICH = [
+    ((), BOTH),
+    (("a b.db",), "write it as it is: sqlite:///a b.db"),
+    (("a%20b.db",), "rename the file"),
+    (("a b.db", "a%20b.db"), BOTH),
+]
+
+
+@pytest.mark.parametrize(("there", "hint"), WHICH, ids=["none", "decoded", "written", "both"])
+def test_the_name_that_is_there_is_the_one_that_was_meant(there: tuple[str, ...], hint: str, tmp_path: Path) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigurationError) as caught:
+        parse_database_url("sqlite:///a%20b.db", "here", str(tmp_path))
+    assert caught.value.hint.startswith(hint)
+    assert ("rename" in caught.value.hint) == (there != ("a b.db",))
+    if "rename" not in caught.value.hint:
+        assert parse_database_url(caught.value.hint.split(": ", 1)[1], "here", str(tmp_path)).path
 
 
 TWO = """

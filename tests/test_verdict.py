@@ -505,6 +505,9 @@ def test_a_live_run_is_never_cleared_away(project: Project) -> None:
 
 @pytest.mark.posix
 def test_a_root_that_cannot_be_written_gets_a_temporary_folder(project: Project) -> None:
+    with closing(sqlite3.connect(project.folder / "main.db")) as database:
+        [(db_id,)] = database.execute("select value from autopack_identity where key = 'db_id'")
+    project.text = project.text.replace("[databases.main]", f'[databases.main]\nid = "{db_id}"')
     project.task("drain", GOOD)
     shutil.rmtree(project.folder / ".autopack-run")
     (project.folder / ".autopack-run").write_text("in the way")

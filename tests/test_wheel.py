@@ -118,4 +118,6 @@ def test_the_wheel_has_what_is_listed_and_nothing_else(checkout: Path, tmp_path:
         for folder in ("launcher", "shells", "templates")
         for path in (checkout / folder).rglob("*.py")
     } | {"autopack_run.py"}
-    assert {"launcher/autopack-run.schema.json", "launcher/py.typed", "launcher/templates/init.toml.j2"} <= names
+    assert {f"shells/start/{path.name}" for path in (checkout / "shells" / "start").iterdir()} <= names
+    assert {f"launcher/templates/{path.name}" for path in (checkout / "templates").glob("*.j2")} <= names
+    assert {"launcher/autopack-run.schema.json", "launcher/py.typed"} <= names

@@ -1,6 +1,7 @@
 """What the profile file says about a database, and what was found: the two sides of a verdict."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from launcher import output
 from launcher.identity.url import DatabaseURL
@@ -15,6 +16,10 @@ class Expectation(NamedTuple):
     seed: the command that makes it, or "". creates: it may be missing or empty, since this task makes it.
     others: the other databases of the file, as (name, url, place), which must not be this one. chosen: the URL is not
     the entry's own (the shell's, a --set), so one that means another entry is a wrong choice, not a double entry.
+    schema: where a PostgreSQL database must have its tables, "" for where its stamp is. stamped: False where the
+    profile file says `stamp = false`. accept: the db_id that `--accept` names, for this once. warns: what has gone back
+    is told and no reason to refuse. root: the folder whose ledger counts, "" for none. variables: the environment that
+    the program gets, of which libpq reads its PG… names.
     """
 
     name: str
@@ -31,6 +36,21 @@ class Expectation(NamedTuple):
     allow_network: bool = False
     others: tuple[tuple[str, DatabaseURL, str], ...] = ()
     chosen: bool = False
+    schema: str = ""
+    stamped: bool = True
+    accept: str = ""
+    warns: bool = False
+    root: str = ""
+    variables: Mapping[str, str] = {}
+
+    @property
+    def spot(self) -> str:
+        """Where it is and where that is said, with nothing secret."""
+        return f"{self.url.shown} ({self.place})"
+
+    def __repr__(self) -> str:
+        """Without the environment and what else may be secret."""
+        return f"Expectation('{self.name}', {self.url}, {self.place})"
 
 
 class Stamp(NamedTuple):
@@ -41,8 +61,8 @@ class Stamp(NamedTuple):
     created_at: str
 
 
-class Identity(NamedTuple):
-    """What was found at the database's place.
+class FileIdentity(NamedTuple):
+    """What was found in a SQLite file.
 
     size: bytes. journal: `wal` or `rollback`. change_counter: SQLite's, which moves with every commit in rollback mode.
     tables: all table names, sorted. revision: Alembic's, several heads as `a, b`. empty: of the needs_rows tables,
@@ -61,6 +81,63 @@ class Identity(NamedTuple):
     revision: str | None
     empty: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """`sqlite`."""
+        return "sqlite"
+
+    @property
+    def spot(self) -> str:
+        """Where it is, for a person."""
+        return self.path
+
+    @property
+    def physical(self) -> dict[str, Any]:
+        """What tells it from a copy: path, device, inode."""
+        return {"path": self.path, "device": self.device, "inode": self.inode}
+
+    @property
+    def high_water(self) -> int | None:
+        """A number that never goes back while this database lives; None where there is none."""
+        return self.change_counter
+
+    @property
+    def settled(self) -> int | None:
+        """The part of it that the ledger may hold against the database later, since no crash can take it back."""
+        return self.change_counter
+
+
+class ServerIdentity(NamedTuple):
+    """What was found on a server. kind: `postgresql` or `mysql` (MariaDB too).
+
+    spot: its URL, masked. database: as the server calls it. physical: what tells it from a copy (PostgreSQL:
+    system_identifier, oid, timeline, None where this role may not know; MySQL: host, port, database). high_water:
+    PostgreSQL's next transaction, settled: the oldest one that may still be running; both None elsewhere and on a
+    replica. schema: where the tables are. replica, read_only: as the server says. tables, revision, empty, notes: as
+    in FileIdentity, but tables are those of this schema, not all where there are hundreds. scarce: whether the role or
+    the database allows only few connections (5 or fewer), so that none is to be kept beside the program's.
+    """
+
+    kind: str
+    spot: str
+    database: str
+    physical: dict[str, Any]
+    version: str
+    schema: str | None
+    replica: bool
+    read_only: bool
+    high_water: int | None
+    settled: int | None
+    tables: tuple[str, ...]
+    stamp: Stamp | None
+    revision: str | None
+    empty: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    scarce: bool = False
+
+
+Identity = FileIdentity | ServerIdentity
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,6 @@ WAL_WRITE = (120, 1)
 
 _DARWIN_LAYOUT = "qqihh"
 _LINUX_LAYOUT = "hhqqi4x"
-_LOCK_VIOLATION = 33
 
 
 def holder(path: str, span: tuple[int, int], readers: bool = True) -> str | None:
@@ -54,21 +53,19 @@ def _posix_holder(file: int, span: tuple[int, int]) -> str | None:
 def _windows_holder(file: int, span: tuple[int, int], readers: bool) -> str | None:
     """Windows has no F_GETLK: take the lock without waiting and let go at once, as SQLite's winCheckReservedLock does.
 
-    https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex; which process it is, nobody says.
+    Which process it is, nobody says.
     """
     if sys.platform != "win32":
         return None
-    import ctypes
-    import msvcrt
+    from launcher.windows_lock import lock, unlock
 
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    handle, length = ctypes.c_void_p(msvcrt.get_osfhandle(file)), ctypes.c_uint32(span[1])
-    where = ctypes.create_string_buffer(struct.pack("PPIIP", 0, 0, span[0], 0, 0))  # OVERLAPPED
-    fail_immediately, exclusive = 1, 2
-    if kernel.LockFileEx(handle, fail_immediately | (exclusive if readers else 0), 0, length, 0, where):
-        kernel.UnlockFileEx(handle, 0, length, 0, where)
-        return None
-    return "another process" if ctypes.get_last_error() == _LOCK_VIOLATION else None
+    try:
+        if not lock(file, span, exclusive=readers):
+            return "another process"
+        unlock(file, span)
+    except OSError:  # a file system without locks does not tell
+        pass
+    return None
 
 
 def _process(pid: int) -> str:

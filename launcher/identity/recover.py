@@ -15,18 +15,24 @@ if TYPE_CHECKING:
 
 COUNTED = 1000
 CHECK_SECONDS = 60.0
+_UNFINISHED = "not finished"
 
 
 class Recovery(NamedTuple):
     """folder: where the copies are. before: what stood there, a line a file. changed: what is different now, in words.
 
-    sound: what SQLite's quick_check says afterwards, `ok` where it found nothing.
+    sound: what SQLite's quick_check says afterwards, in one line; `ok` where it found nothing.
     """
 
     folder: str
     before: tuple[str, ...]
     changed: tuple[str, ...]
     sound: str
+
+    @property
+    def damaged(self) -> bool:
+        """Whether SQLite calls the file damaged; a check that was not finished has found nothing."""
+        return self.sound != "ok" and not self.sound.startswith(_UNFINISHED)
 
 
 def recover(expected: Expectation) -> Recovery:
@@ -170,11 +176,11 @@ def _quick_check(connection: "sqlite3.Connection") -> str:
     deadline = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        return printable(str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]))
+        return printable(" ".join(str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]).split()))
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        return f"not finished within {CHECK_SECONDS:.0f} s"
+        return f"{_UNFINISHED} within {CHECK_SECONDS:.0f} s"
 
 
 def _sizes(base: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import time
 
 from launcher.errors import BUSY, LauncherError
 from launcher.identity import locks, sqlite_file, sqlite_header, sqlite_read, sqlite_sidecars
-from launcher.identity.expectation import Expectation, Identity
+from launcher.identity.expectation import Expectation, FileIdentity
 from launcher.identity.sqlite_header import FileState, Header
 from launcher.identity.sqlite_sidecars import Sidecars
 
@@ -13,7 +13,7 @@ RETRIES = 25  # about a second beside a writer that opens and closes its WAL for
 RETRY_SECONDS = 0.02
 
 
-def inspect(expected: Expectation) -> Identity | None:
+def inspect(expected: Expectation) -> FileIdentity | None:
     """What stands at the expected place; None where nothing does, or an empty file, and the task creates it.
 
     Raises LauncherError for every fault of the file itself. Whether it is the right database is the verdict's matter.
@@ -24,7 +24,8 @@ def inspect(expected: Expectation) -> Identity | None:
         raise _changing(expected, "went away while it was looked at") from None
 
 
-def _inspect(expected: Expectation) -> Identity | None:
+def _inspect(expected: Expectation) -> FileIdentity | None:
+    sqlite_file.refuse_network(expected)
     if sqlite_file.missing(expected):
         return None
     sqlite_file.check_place(expected)
@@ -60,26 +61,26 @@ def _changing(expected: Expectation, what: str) -> LauncherError:
     return LauncherError("busy", BUSY, f"{expected.url.path} ({expected.place}) {what}", "try again")
 
 
-def _read(state: FileState, beside: Sidecars, expected: Expectation) -> tuple[Identity, bool]:
+def _read(state: FileState, beside: Sidecars, expected: Expectation) -> tuple[FileIdentity, bool]:
     """The identity, and whether it was read under SQLite's locks."""
     header = _header(state, beside, expected)
     notes = sqlite_sidecars.judge(beside, expected)
-    wal = header.wal or beside.log > 0
-    notes += sqlite_file.check_writable(expected, wal)
-    immutable = header.wal and not beside.unfinished
+    wal = header.wal or beside.log > 0 or beside.stray
+    notes += sqlite_header.judge_version(header, expected) + sqlite_file.check_writable(expected, wal)
+    immutable = (header.wal or beside.stray) and not beside.unfinished
     found = sqlite_read.query(immutable, expected)
     # On Windows asking means taking the lock for a moment, which a mere note is not worth.
     asked = os.name != "nt" and not notes and not wal
     if asked and (writer := locks.holder(expected.url.path, locks.RESERVED, readers=False)):
         notes += (f"{writer} is writing right now",)
-    identity = Identity(
+    identity = FileIdentity(
         path=expected.url.path,
         device=state.device,
         inode=state.inode,
         size=state.size,
         mtime_ns=state.mtime_ns,
         journal="wal" if wal else "rollback",
-        change_counter=header.change_counter,
+        change_counter=found.change_counter,
         tables=found.tables,
         stamp=found.stamp,
         revision=found.revision,

@@ -2,16 +2,21 @@
 
 import os
 import stat
+import sys
 
 from launcher.errors import PERMISSION, ConfigurationError, LauncherError, WrongDataError
+from launcher.hints import command_line
 from launcher.identity import sqlite_path, sqlite_sidecars
 from launcher.identity.expectation import Expectation
 from launcher.identity.sqlite_header import SIZE, FileState
+
+_LONGEST = 512  # bytes: MAX_PATHNAME of SQLite's os_unix.c
 
 
 def missing(expected: Expectation) -> bool:
     """Whether there is no file yet, which a task that creates it may find. Raises for everything that is no file."""
     path = expected.url.path
+    _refuse_too_long(path, expected)
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -32,6 +37,17 @@ def missing(expected: Expectation) -> bool:
     return False
 
 
+def _refuse_too_long(path: str, expected: Expectation) -> None:
+    size = 0 if os.name == "nt" else len(os.fsencode(os.path.realpath(path) + "-journal"))
+    if size > _LONGEST:
+        raise ConfigurationError(
+            "not-a-file",
+            f"{path} ({expected.place}) is longer than SQLite can open: {size} bytes with the -journal beside it, and"
+            f" {_LONGEST} is the limit",
+            "move it to a folder with a shorter path",
+        )
+
+
 def _explain_missing(expected: Expectation) -> None:
     path, seed = expected.url.path, expected.seed or "make it, or fix the path"
     if os.path.islink(path):
@@ -40,7 +56,7 @@ def _explain_missing(expected: Expectation) -> None:
             f"{path} ({expected.place}) is a link to {os.readlink(path)}, which is not there",
             "fix the link",
         )
-    sqlite_sidecars.refuse_orphan(expected)
+    sqlite_sidecars.refuse_orphan(expected, gone=True)
     if expected.creates:
         return
     folder = os.path.dirname(path)
@@ -77,7 +93,7 @@ def read_state(path: str) -> FileState:
 
 
 def check_place(expected: Expectation) -> None:
-    """Refuse a file with several names, and one on a network share that the profile does not allow."""
+    """Refuse a file with several names: as hard links, by a mount of the file alone, by a link on Windows."""
     path = expected.url.path
     links = os.stat(path).st_nlink
     if links > 1:
@@ -86,7 +102,19 @@ def check_place(expected: Expectation) -> None:
             f"{path} has {links} names (hard links): SQLite keeps a journal a name, and rows get lost",
             "copy it to a name of its own",
         )
+    if sqlite_path.is_mounted_alone(path):
+        raise WrongDataError(
+            "hard-link",
+            f"{path} ({expected.place}) is a mount of its own: SQLite keeps a journal a name, and that of its other"
+            " name cannot be seen here; rows get lost",
+            "mount the folder instead",
+        )
     _check_windows_link(expected)
+
+
+def refuse_network(expected: Expectation) -> None:
+    """Raise ConfigurationError for a place on a network share that the profile does not allow, file or no file."""
+    path = expected.url.path
     kind = None if expected.allow_network else sqlite_path.on_network(path)
     if kind:
         raise ConfigurationError(
@@ -127,7 +155,9 @@ def check_writable(expected: Expectation, wal: bool) -> tuple[str, ...]:
             f"{folder} is read-only, and SQLite must create {os.path.basename(base)}-shm there (WAL mode)",
             _write_hint(folder),
         )
-    closed = path if not _can_write(path, os.W_OK) else folder if folder_closed else ""
+    beside = [base + suffix for suffix in (("-wal", "-shm") if wal else ("-journal",))]
+    files = [path, *(name for name in beside if os.path.exists(name))]
+    closed = next((name for name in files if not _can_write(name, os.W_OK)), folder if folder_closed else "")
     if not closed:
         return ()
     if expected.writes:
@@ -141,11 +171,18 @@ def check_writable(expected: Expectation, wal: bool) -> tuple[str, ...]:
 
 
 def _can_write(path: str, how: int) -> bool:
-    return os.access(path, how) and (os.name == "nt" or os.stat(path).st_mode & 0o222 != 0)
+    try:
+        return os.access(path, how) and (os.name == "nt" or os.stat(path).st_mode & 0o222 != 0)
+    except FileNotFoundError:  # what stands beside goes when its writer is done
+        return True
 
 
 def _write_hint(path: str) -> str:
-    return f'attrib -R "{path}"' if os.name == "nt" else f"chmod u+w '{path}'"
+    if sys.platform == "win32":
+        return command_line("attrib", "-R", path)
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "its file system is mounted read-only: mount it for writing"
+    return command_line("chmod", "u+w", path)
 
 
 def _rights_hint(path: str) -> str:

@@ -4,12 +4,21 @@ import codecs
 import time
 from typing import NamedTuple
 
-from launcher.errors import WrongDataError
+from launcher.errors import PERMISSION, LauncherError, WrongDataError
 from launcher.identity.expectation import Expectation
 
 MAGIC = b"SQLite format 3\0"
 SIZE = 100
+WRITE_VERSIONS = 2
+"""The highest write version that SQLite writes to: https://www.sqlite.org/fileformat.html#file_format_version_numbers."""
+CHANGE_COUNTER = 24
+"""Its offset in bytes; four, the highest first."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def fold(name: str) -> bytes:
+    """What names of tables have in common that are one to SQLite: of capitals it folds those of ASCII alone."""
+    return name.encode("utf-8", "surrogatepass").lower()
 
 
 class Header(NamedTuple):
@@ -20,8 +29,8 @@ class Header(NamedTuple):
 
     wal: bool = False
     page_size: int = 0
-    change_counter: int = 0
     pages: int = 0
+    write_version: int = 1
 
 
 class FileState(NamedTuple):
@@ -48,14 +57,28 @@ def parse_header(state: FileState, expected: Expectation) -> Header:
     if not raw.startswith(MAGIC) or len(raw) < SIZE:
         raise _not_sqlite(raw, expected)
     page_size = int.from_bytes(raw[16:18], "big")
-    return Header(
-        2 in raw[18:20], 65536 if page_size == 1 else page_size, int.from_bytes(raw[24:28], "big"), _pages(raw)
-    )
+    return Header(2 in raw[18:20], 65536 if page_size == 1 else page_size, _pages(raw), raw[18])
 
 
 def _pages(raw: bytes) -> int:
     """The page count; 0 where its writer did not vouch for it (change counter 24 against version-valid-for 92)."""
     return int.from_bytes(raw[28:32], "big") if raw[24:28] == raw[92:96] else 0
+
+
+def judge_version(header: Header, expected: Expectation) -> tuple[str, ...]:
+    """Notes on a file that SQLite opens for reading alone, since a later version wrote it; LauncherError (77) where the
+    task writes."""
+    if header.write_version <= WRITE_VERSIONS:
+        return ()
+    what = f"{expected.url.path} has write version {header.write_version}, so SQLite opens it for reading alone"
+    if not expected.writes:
+        return (what,)
+    raise LauncherError(
+        "read-only",
+        PERMISSION,
+        f"{what}, and this task writes",
+        "use it with what wrote it; or writes = false for a task that only reads",
+    )
 
 
 def is_short(header: Header, size: int) -> bool:

@@ -15,6 +15,18 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
 
 
+class AmbiguousPathError(ConfigurationError):
+    """One text that is another file to SQLAlchemy 2.0 (`written`) than to 2.1 (`decoded`); both as they are shown."""
+
+    def __init__(self, where: str, written: str, decoded: str, hint: str) -> None:
+        super().__init__(
+            "ambiguous-url",
+            f"{where}: SQLAlchemy 2.0 opens '{written}', SQLAlchemy 2.1 opens {decoded}",
+            hint,
+        )
+        self.written, self.decoded = f"'{written}'", decoded
+
+
 def resolve(rest: str, where: str, base: str | None) -> str:
     """The absolute path behind `sqlite://` + rest.
 
@@ -34,7 +46,7 @@ def resolve(rest: str, where: str, base: str | None) -> str:
         raise ConfigurationError("bad-url", f"{where}: it names a folder", "sqlite:///folder/NAME.db")
     if WINDOWS:
         _refuse_windows(path, where)
-    _refuse_ambiguous(path, where)
+    _refuse_ambiguous(path, where, base)
     if not WINDOWS and (_DRIVE.match(path) or "\\" in path):
         raise ConfigurationError(
             "bad-url", f"{where}: a Windows path, and this is not Windows", "sqlite:////absolute/path.db"
@@ -55,7 +67,7 @@ def _refuse_addresses(path: str, where: str) -> None:
         )
 
 
-def _refuse_ambiguous(path: str, where: str) -> None:
+def _refuse_ambiguous(path: str, where: str, base: str | None) -> None:
     if "?" in path:
         before = path.split("?", 1)[0]
         raise ConfigurationError(
@@ -66,12 +78,9 @@ def _refuse_ambiguous(path: str, where: str) -> None:
     if _ENCODED.search(path):
         from urllib.parse import unquote
 
-        decoded = ascii(unquote(path, errors="backslashreplace"))  # %1B would reach the terminal
-        raise ConfigurationError(
-            "ambiguous-url",
-            f"{where}: SQLAlchemy 2.0 opens '{path}', SQLAlchemy 2.1 opens {decoded}",
-            "rename the file, so that no % is followed by two hexadecimal digits",
-        )
+        decoded = unquote(path, errors="backslashreplace")
+        # ascii: %1B would reach the terminal
+        raise AmbiguousPathError(where, path, ascii(decoded), _which_name(path, decoded, base or ""))
     if path.startswith("~"):
         raise ConfigurationError(
             "unexpanded",
@@ -86,6 +95,18 @@ def _refuse_ambiguous(path: str, where: str) -> None:
         )
 
 
+def _which_name(written: str, decoded: str, base: str) -> str:
+    """What to do about the two: the name that is there is the one that was meant; a share is not asked."""
+    rename = "rename the file, so that no % is followed by two hexadecimal digits"
+    if not decoded.isprintable() or "?" in decoded or _ENCODED.search(decoded) or written[:2] in ("//", "\\\\"):
+        return rename
+    as_it_is = f"write it as it is: sqlite:///{decoded}"
+    one, other = (os.path.exists(os.path.join(base, name)) for name in (written, decoded))
+    if one is other:
+        return f"{as_it_is}; or {rename}"
+    return rename if one else as_it_is
+
+
 def _refuse_windows(path: str, where: str) -> None:
     drive, rest = os.path.splitdrive(path)
     if path.startswith(("\\\\?\\", "\\\\.\\", "//?/", "//./")):
@@ -94,6 +115,8 @@ def _refuse_windows(path: str, where: str) -> None:
         raise ConfigurationError(
             "bad-url", f"{where}: relative to the current folder of drive {drive}", f"sqlite:///{drive}/folder/{rest}"
         )
+    if re.match(r"[/\\][A-Za-z]:[/\\]", path):
+        raise ConfigurationError("bad-url", f"{where}: one slash too many", f"sqlite:///{path[1:]}")
     if not drive and rest.startswith(("/", "\\")):
         raise ConfigurationError(
             "bad-url", f"{where}: no drive; it would be the current one", "sqlite:///C:/folder/name.db"
@@ -206,14 +229,26 @@ def mount_kind(path: str, mounts: Iterable[str]) -> str:
     on one point the later, which hides the other. path: without links."""
     longest, kind = "", ""
     for line in mounts:
-        fields, _, tail = line.partition(" - ")
-        point = fields.split(" ", 5)[4]
-        if "\\" in point:
-            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        point, tail = mount_point(line), line.partition(" - ")[2]
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(longest):
             longest, kind = point, tail.split(" ")[0]
     return kind
+
+
+def mount_point(line: str) -> str:
+    """Where the mount of this line of mountinfo is."""
+    point = line.split(" ", 5)[4]
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point) if "\\" in point else point
+
+
+def is_mounted_alone(path: str) -> bool:
+    """Whether the file is a mount of its own (`docker -v FILE:FILE`); outside Linux nothing tells."""
+    if WINDOWS or not os.path.exists("/proc/self/mountinfo"):
+        return False
+    real = os.path.realpath(path)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        return any(mount_point(line) == real for line in mounts)
 
 
 def _windows_share(path: str) -> str | None:

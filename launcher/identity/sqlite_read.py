@@ -1,11 +1,14 @@
 """Reading a SQLite database's identity through SQLite, in the way that touches nothing (IDENTITY.md)."""
 
+import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import BUSY, PERMISSION, ConfigurationError, LauncherError, WrongDataError
-from launcher.identity import locks, sqlite_path, sqlite_sidecars
+from launcher.hints import command_line
+from launcher.identity import locks, sqlite_header, sqlite_path, sqlite_sidecars, stamp_table
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp, printable
+from launcher.identity.sqlite_header import fold
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 2.0
 DEADLINE_SECONDS = 5.0
 _ALEMBIC = "alembic_version"
+_STAMP_BYTES = 100_000
 
 
 class Found(NamedTuple):
@@ -22,6 +26,7 @@ class Found(NamedTuple):
     stamp: Stamp | None
     revision: str | None
     empty: tuple[str, ...]
+    change_counter: int
 
 
 def query(immutable: bool, expected: Expectation) -> Found:
@@ -45,13 +50,20 @@ def query(immutable: bool, expected: Expectation) -> Found:
 
 
 def _query_with(options: str, expected: Expectation) -> Found:
-    connection = connect(expected.url.path, options)
+    connection, handle = connect(expected.url.path, options), -1
     try:
         deadline = time.monotonic() + DEADLINE_SECONDS
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
-        return _found(connection, expected)
+        # One transaction: the counter is read under SQLite's lock, when no writer can have half a commit in the file.
+        connection.execute("BEGIN")
+        found = _found(connection, expected)
+        handle = os.open(expected.url.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        os.lseek(handle, sqlite_header.CHANGE_COUNTER, os.SEEK_SET)
+        return found._replace(change_counter=int.from_bytes(os.read(handle, 4), "big"))
     finally:
         connection.close()
+        if handle != -1:
+            os.close(handle)  # only now: closing any handle of the file drops the locks that this process has on it
 
 
 def connect(path: str, options: str) -> "sqlite3.Connection":
@@ -75,16 +87,45 @@ def table_names(connection: "sqlite3.Connection") -> list[str]:
 
 def _found(connection: "sqlite3.Connection", expected: Expectation) -> Found:
     names = table_names(connection)
-    present = {name.casefold(): name for name in names}
-    stamp = _stamp(connection, expected) if STAMP_TABLE in present else None
-    revision = _revision(connection) if _ALEMBIC in present else None
-    asked = [
-        present[name.casefold()] for name in (*expected.tables, *expected.needs_rows) if name.casefold() in present
-    ]
+    present = {fold(name): name for name in names}
+    if fold(STAMP_TABLE) not in present:
+        _refuse_in_its_place(connection, expected)
+    stamp = _stamp(connection, expected) if fold(STAMP_TABLE) in present else None
+    revision = _revision(connection) if fold(_ALEMBIC) in present else None
+    required = dict.fromkeys((*expected.tables, *expected.needs_rows))
+    if not expected.creates and (stamp is None or stamp.database == expected.name):  # another one's name comes first
+        _refuse_views(connection, [name for name in required if fold(name) not in present], expected)
+    asked = [present[fold(name)] for name in required if fold(name) in present]
     # One row of each required table: a damaged root page shows itself here, at a cost that no number of rows changes.
-    empty = {name.casefold() for name in asked if not _has_row(connection, name, expected)}
+    empty = {fold(name) for name in asked if not _has_row(connection, name, expected)}
     tables = tuple(map(printable, names))
-    return Found(tables, stamp, revision, tuple(name for name in expected.needs_rows if name.casefold() in empty))
+    return Found(tables, stamp, revision, tuple(name for name in expected.needs_rows if fold(name) in empty), 0)
+
+
+def _kind(connection: "sqlite3.Connection", name: str) -> str:
+    """`view` or `index`, whichever has the name, which a new table could not have then; else ""."""
+    sql = "SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('view', 'index')"
+    row = connection.execute(sql, (name,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _refuse_in_its_place(connection: "sqlite3.Connection", expected: Expectation) -> None:
+    """Raise WrongDataError where adopt could not make the stamp's table, since something else has its name."""
+    kind = _kind(connection, STAMP_TABLE)
+    if kind:
+        drop = command_line("sqlite3", expected.url.path, f"DROP {kind.upper()} {STAMP_TABLE}")
+        spot, words = f"{expected.url.path} ({expected.place})", {"view": "a view", "index": "an index"}[kind]
+        raise stamp_table.bad_stamp(spot, "that is a table with this name", f"{drop},", expected, words)
+
+
+def _refuse_views(connection: "sqlite3.Connection", names: list[str], expected: Expectation) -> None:
+    view = next((name for name in names if _kind(connection, name) == "view"), None)
+    if view is not None:
+        raise WrongDataError(
+            "partial-schema",
+            f"{expected.url.path} ({expected.place}): {view} is a view, and a table is required",
+            f"make it a table; or leave it out of tables of [databases.{expected.name}] and needs_rows of the task",
+        )
 
 
 def _has_row(connection: "sqlite3.Connection", name: str, expected: Expectation) -> bool:
@@ -125,31 +166,24 @@ def _stamp(connection: "sqlite3.Connection", expected: Expectation) -> Stamp:
     """The stamp; a table of that name which holds none raises WrongDataError, since adopt could not write one."""
     import sqlite3
 
+    known = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _STAMP_BYTES)  # what is longer is not even read
     try:
         rows = connection.execute(
             f"SELECT key, value FROM {STAMP_TABLE} WHERE key IN ('db_id', 'database', 'created_at') LIMIT 4"
         )
         found = rows.fetchall()
-    except sqlite3.OperationalError as error:
-        if _primary(error) != sqlite3.SQLITE_ERROR:
+    except (sqlite3.OperationalError, sqlite3.DataError) as error:
+        if _primary(error) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG):
             raise
         raise _bad_stamp(printable(str(error)), expected) from None
-    fields: dict[Any, Any] = dict(found)
-    if len(fields) != len(found):
-        raise _bad_stamp("it says one thing twice", expected)
-    texts = [fields.get(key) for key in ("db_id", "database", "created_at")]
-    if not all(isinstance(text, str) and text for text in texts):
-        raise _bad_stamp("it does not say db_id, database and created_at", expected)
-    return Stamp(*(printable(str(text)) for text in texts))
+    finally:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, known)
+    return stamp_table.parse(found, lambda why: _bad_stamp(why, expected))
 
 
 def _bad_stamp(why: str, expected: Expectation) -> WrongDataError:
-    rename = f'sqlite3 "{expected.url.path}" "ALTER TABLE {STAMP_TABLE} RENAME TO {STAMP_TABLE}_old"'
-    return WrongDataError(
-        "bad-stamp",
-        f"{expected.url.path} ({expected.place}) has a table {STAMP_TABLE} that is not a stamp: {why}",
-        f"if it is '{expected.name}': {rename}, then: autopack-run {expected.profile} adopt",
-    )
+    rename = command_line("sqlite3", expected.url.path, f"ALTER TABLE {STAMP_TABLE} RENAME TO {STAMP_TABLE}_old")
+    return stamp_table.bad_stamp(f"{expected.url.path} ({expected.place})", why, f"{rename},", expected)
 
 
 def _extended(error: "sqlite3.Error") -> int:

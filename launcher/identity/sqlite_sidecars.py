@@ -4,24 +4,30 @@ import os
 import stat
 from typing import NamedTuple
 
-from launcher.errors import BUSY, ConfigurationError, LauncherError, WrongDataError
+from launcher.errors import BUSY, PERMISSION, ConfigurationError, LauncherError, WrongDataError
 from launcher.identity import locks
 from launcher.identity.expectation import Expectation
 
 SUFFIXES = ("-journal", "-wal", "-shm")
 # https://www.sqlite.org/fileformat.html#the_rollback_journal
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+# https://www.sqlite.org/fileformat.html#the_write_ahead_log
+_LOG_MAGICS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
+_UNREADABLE = b"?"
 
 
 class Sidecars(NamedTuple):
-    """base: the path that SQLite adds its suffixes to. journal: the first bytes of a hot -journal, else b"".
+    """base: the path that SQLite adds its suffixes to. journal: the first bytes of a hot -journal, else b"", and `?`
+    where this user may not read it.
 
-    log: bytes in the -wal. shm: whether the -shm is there. moment: what differs when somebody wrote meanwhile.
+    log: bytes in the -wal. stray: it has bytes, and they are none of SQLite's, so that nothing is in it. shm: whether
+    the -shm is there. moment: what differs when somebody wrote meanwhile.
     """
 
     base: str
     journal: bytes
     log: int
+    stray: bool
     shm: bool
     moment: tuple[tuple[int, int, int] | None, ...]
 
@@ -41,7 +47,30 @@ def look(expected: Expectation) -> Sidecars:
     base = base_of(expected.url.path)
     moment = tuple(_state(base + suffix) for suffix in SUFFIXES)
     journal, log, _ = (state[1] if state else 0 for state in moment)
-    return Sidecars(base, _hot(base + "-journal") if journal else b"", log, moment[2] is not None, moment)
+    stray = log > 0 and _is_stray(base, expected.url.path)
+    return Sidecars(
+        base, _hot(base + "-journal") if journal else b"", 0 if stray else log, stray, moment[2] is not None, moment
+    )
+
+
+def _is_stray(base: str, path: str) -> bool:
+    """Whether the -wal has no beginning of SQLite's: the next one to open it finds nothing in it and writes it anew.
+
+    Where somebody has the database open, his -shm says what is in it.
+    """
+    first = _first(base + "-wal", len(_LOG_MAGICS[0]))
+    return first not in (*_LOG_MAGICS, _UNREADABLE, b"") and locks.holder(path, locks.SHARED) is None
+
+
+def _first(path: str, size: int) -> bytes:
+    """The first bytes of the file; b"" where it is gone, `?` where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return _UNREADABLE
 
 
 def _state(path: str) -> tuple[int, int, int] | None:
@@ -61,11 +90,7 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 def _hot(journal: str) -> bytes:
     """A journal whose header is zeroed is a finished one (https://www.sqlite.org/lockingv3.html#hot_journals)."""
-    try:
-        with open(journal, "rb") as file:
-            first = file.read(len(JOURNAL_MAGIC))
-    except OSError:
-        return b""
+    first = _first(journal, len(JOURNAL_MAGIC))
     return first if first[:1] not in (b"", b"\0") else b""
 
 
@@ -75,8 +100,10 @@ def judge(beside: Sidecars, expected: Expectation) -> tuple[str, ...]:
     if beside.journal:
         writer = locks.holder(path, locks.RESERVED, readers=False)
         if writer is None:
-            raise hot_journal(expected)
+            raise hot_journal(expected) if beside.journal != _UNREADABLE else _unreadable_journal(beside, expected)
         return (f"{writer} is writing right now",)
+    if beside.stray:
+        return (f"{beside.base}-wal is none of SQLite's, and nothing is in it; the next writer writes it anew",)
     if beside.shm:
         return _wal_notes(beside, path)
     if not beside.log:
@@ -120,14 +147,32 @@ def hot_journal(expected: Expectation) -> LauncherError:
     return LauncherError("writer-died", BUSY, what, f"autopack-run {expected.profile} recover")
 
 
-def refuse_orphan(expected: Expectation) -> None:
-    """Raise WrongDataError where a -wal stands beside no database: SQLite deletes it when it makes a new one there."""
-    log = base_of(expected.url.path) + "-wal"
-    state = _state(log)
-    if state and state[1]:
+def _unreadable_journal(beside: Sidecars, expected: Expectation) -> LauncherError:
+    return LauncherError(
+        "unreadable",
+        PERMISSION,
+        f"{beside.base}-journal cannot be read, so nobody knows whether a writer of {expected.url.path} died",
+        f"look at its rights and its owner's; then: autopack-run {expected.profile} check",
+    )
+
+
+def refuse_orphan(expected: Expectation, gone: bool = False) -> None:
+    """Raise WrongDataError where a -wal stands beside no database: SQLite deletes it when it makes a new one there.
+
+    gone: there is not even an empty file, so that a hot -journal is not that of a first transaction.
+    """
+    beside = look(expected)
+    if beside.log:
         raise WrongDataError(
             "orphan-wal",
-            f"{log} has {state[1]} bytes of committed data, and its database {expected.url.path} ({expected.place})"
-            " is gone or empty; a new one would delete them",
+            f"{beside.base}-wal has {beside.log} bytes of committed data, and its database {expected.url.path}"
+            f" ({expected.place}) is gone or empty; a new one would delete them",
             "bring the two together again, or move the -wal away",
+        )
+    if gone and beside.journal:
+        raise WrongDataError(
+            "orphan-wal",
+            f"{beside.base}-journal is a hot journal, and its database {expected.url.path} ({expected.place}) is gone;"
+            " without it that one is half written, and a new one would delete it",
+            "bring the two together again, or move the -journal away",
         )

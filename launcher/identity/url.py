@@ -5,6 +5,7 @@ Rules and measurements: IDENTITY.md, "What decides the design". One text opens d
 we build from an absolute path.
 """
 
+import os
 import re
 from typing import NamedTuple
 
@@ -32,9 +33,20 @@ _MISTAKEN = {
     "pg": "postgresql",
 }
 _NO_DATABASE = ("http", "https", "ftp", "redis", "mongodb")
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
-_SAFE_OPTIONS = ("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs")
+DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+"""By dialect; a URL without a port means these."""
+PLACE_OPTIONS = ("host", "hostaddr", "port", "service", "unix_socket")
+SAFE_OPTIONS = (
+    *("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs"),
+    *PLACE_OPTIONS,
+)
+# Where libpq looks when nothing says a host (Debian's, others' and psycopg[binary]'s); nothing is written there.
+_LIBPQ_DEFAULTS = ("", "localhost") if os.name == "nt" else ("", "/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S108
+_WITH_PORT = re.compile(r"[A-Za-z0-9.-]*:[0-9]*")
 _HOST = re.compile(r"[A-Za-z0-9._:/-]+")
+_PLACE = re.compile(r"(?:[A-Za-z0-9._:/,-]|%2F)+", re.IGNORECASE)
+_USER = re.compile(r"[\w.-]+")  # no blank: it may stand where a colon was meant, and a password behind it
+_OPTION = re.compile(r"[&;]\w+=")
 _WORD = re.compile(r"[\w .-]+")
 _EDGES = {
     "\r": "\\r (a CRLF .env?)",
@@ -47,7 +59,8 @@ _EDGES = {
     **dict.fromkeys("\u2018\u2019\u201a\u201c\u201d\u201e", "a curly quotation mark"),
     **dict.fromkeys("\ufeff\u200b", "a character that cannot be seen (a byte order mark?)"),
 }
-_HINT = "the form is sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+# Without a password: the last net over all output would make *** of the word.
+_HINT = "the form is sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE, with :PASSWORD behind USER"
 
 
 class DatabaseURL(NamedTuple):
@@ -63,6 +76,10 @@ class DatabaseURL(NamedTuple):
     host: str = ""
     port: str = ""
     database: str = ""
+
+    def __repr__(self) -> str:
+        """Without the text, which has the password: tracebacks and failing tests show it."""
+        return f"DatabaseURL({self.shown})"
 
 
 def parse_database_url(text: str, place: str, base: str | None) -> DatabaseURL:
@@ -81,18 +98,80 @@ def parse_database_url(text: str, place: str, base: str | None) -> DatabaseURL:
 
 
 def same_database(one: DatabaseURL, other: DatabaseURL) -> bool:
-    """Whether both mean one database: by device and inode or by path, or by host, port and name."""
+    """Whether both mean one database: by device and inode or by path, or by hosts, ports and name."""
     if bool(one.path) != bool(other.path):
         return False
     if one.path:
         return sqlite_path.same_file(one.path, other.path)
-    return _address(one) == _address(other)
+    return (server_places(one), names_service(one)) == (server_places(other), names_service(other))
 
 
-def _address(url: DatabaseURL) -> tuple[str, str, str, str]:
-    # MariaDB's and MySQL's dialects speak to the same servers.
-    family = "mysql" if url.dialect == "mariadb" else url.dialect
-    return family, url.host.casefold(), url.port or str(_PORTS.get(url.dialect, "")), url.database
+def names_service(url: DatabaseURL) -> str:
+    """The section of libpq's service file that it names, which says the rest of the place; "" for none."""
+    return "".join(_options(url).get("service", []))
+
+
+def _options(url: DatabaseURL) -> dict[str, list[str]]:
+    from urllib.parse import parse_qs
+
+    return parse_qs(url.text.partition("?")[2], keep_blank_values=True)
+
+
+def server_places(url: DatabaseURL) -> frozenset[tuple[str, str, str, str]]:
+    """Dialect, host, port and database of all places that a server's URL may mean, the same for all ways to write them.
+
+    There are several where it names several hosts, or none and libpq has a default of its own. A socket's folder (of
+    MySQL the socket) stands for a host. A database's name is as the server has it, capitals included; `%20` is a blank.
+    """
+    from urllib.parse import unquote
+
+    # MariaDB's and MySQL's dialects speak to the same servers; a socket stands above host and port.
+    dialect, options = "mysql" if url.dialect == "mariadb" else url.dialect, _options(url)
+    if socket := options.get("unix_socket"):
+        places = [(socket[-1], "")]
+    elif dialect == "postgresql":
+        places = [(name, port) for host, port in libpq_places(url) for name in ([host] if host else _LIBPQ_DEFAULTS)]
+    else:
+        places = [(unquote(url.host), url.port)]
+    default, database = str(DEFAULT_PORTS.get(dialect, "")), unquote(url.database)
+    return frozenset(
+        # A guard writes MySQL's socket in the host's place, which has no port.
+        (dialect, _host(host), "" if dialect == "mysql" and host.startswith("/") else port or default, database)
+        for host, port in places
+    )
+
+
+def libpq_places(url: DatabaseURL) -> list[tuple[str, str]]:
+    """The host, or the folder of its socket, and the port of each server that a PostgreSQL URL names, as it says them.
+
+    As SQLAlchemy reads them: what stands behind the ? is above what stands before it
+    (https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts).
+    """
+    from urllib.parse import unquote
+
+    options, host = _options(url), unquote(url.host)
+    named = options.get("host") or ([] if host else options.get("hostaddr")) or [host]
+    ports = ",".join(options.get("port", [url.port])).split(",")
+    places = []
+    for number, each in enumerate(",".join(named).split(",")):
+        name, _, written = each.rpartition(":") if _WITH_PORT.fullmatch(each) else (each, "", "")
+        places.append((name, written or ports[number if number < len(ports) else 0]))
+    return places
+
+
+def _host(name: str) -> str:
+    """The host in one spelling: no capitals, no root's dot, one form of an IPv6 address, one name for this machine."""
+    if name.startswith("/"):  # a socket, or its folder: /var/run is a link
+        return os.path.realpath(name)
+    name = name.casefold().removesuffix(".")
+    if ":" in name:
+        import socket
+
+        try:
+            name = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
+        except OSError:  # no address, so no other way to write it is known
+            return name
+    return "localhost" if name in ("127.0.0.1", "::1") else name
 
 
 def _refuse_edges(text: str, place: str) -> None:
@@ -122,6 +201,8 @@ def _shown_sqlite(scheme: str, rest: str) -> str:
 
 def _server(text: str, place: str, match: re.Match[str]) -> DatabaseURL:
     dialect, host = match["dialect"].lower(), match["host6"] or match["host"] or ""
+    if "%00" in text:  # libpq takes its end for the end of all options, TLS included
+        raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a %00 (NUL) in it", "take it away")
     if dialect in _MISTAKEN or dialect in _NO_DATABASE:
         known = _MISTAKEN.get(dialect)
         raise ConfigurationError(
@@ -140,6 +221,12 @@ def _server(text: str, place: str, match: re.Match[str]) -> DatabaseURL:
     # The query too: after `p@s3?cret@host` the tail of the password would pass for host and query.
     if any("@" in part for part in (host, match["port"] or "", match["database"] or "", match["query"] or "")):
         raise ConfigurationError("bad-url", f"DATABASE_URL from {place} has a raw @ in the password", "write it as %40")
+    if _OPTION.search(match["database"] or ""):
+        raise ConfigurationError(
+            "bad-url",
+            f"DATABASE_URL from {place} has an option behind & or ; where none is before it",
+            "the first stands behind a ?; in a database's name write %26 and %3B",
+        )
     port = match["port"] or ""
     if port and not (port.isascii() and port.isdecimal() and int(port[:6]) < 65536):
         raise ConfigurationError("bad-url", f"the port in DATABASE_URL from {place} is no number up to 65535", _HINT)
@@ -149,7 +236,7 @@ def _server(text: str, place: str, match: re.Match[str]) -> DatabaseURL:
 def _shown(match: re.Match[str]) -> str:
     """The URL by an allow list: only parts that cannot hold a secret, and only where they have their usual form."""
     scheme = match["dialect"] + (f"+{match['driver']}" if match["driver"] else "")
-    user = f"{_known(match['user'], _WORD)}{':***' if match['password'] is not None else ''}@" if match["user"] else ""
+    user = f"{_known(match['user'], _USER)}{':***' if match['password'] is not None else ''}@" if match["user"] else ""
     host = f"[{_known(match['host6'], _HOST)}]" if match["host6"] else _known(match["host"], _HOST)
     port = f":{match['port']}" if match["port"] else ""
     database = f"/{_known(match['database'], _WORD)}" if match["database"] is not None else ""
@@ -164,5 +251,8 @@ def _shown_query(query: str | None) -> str:
     if not query:
         return ""
     pairs = [pair.partition("=") for pair in query.split("&")]
-    shown = [f"{name}={_known(value, _WORD)}" if name in _SAFE_OPTIONS else "***" for name, _, value in pairs]
+    shown = [
+        f"{name}={_known(value, _PLACE if name in PLACE_OPTIONS else _WORD)}" if name in SAFE_OPTIONS else "***"
+        for name, _, value in pairs
+    ]
     return "?" + "&".join(dict.fromkeys(shown))

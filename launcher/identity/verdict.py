@@ -1,9 +1,14 @@
 """Is what was found what the profile file means? Another database's name first, then its tables, then its stamp."""
 
 import os
+from collections.abc import Callable
 
-from launcher.errors import ConfigurationError, WrongDataError
-from launcher.identity.expectation import STAMP_TABLE, Expectation, Identity, Stamp
+from launcher.errors import WrongDataError
+from launcher.hints import unset_line
+from launcher.identity import ledger
+from launcher.identity.expectation import STAMP_TABLE, Expectation, Identity
+from launcher.identity.sqlite_header import fold
+from launcher.identity.standing import for_good, judge_standing, refuse_two_names
 from launcher.identity.url import DatabaseURL, same_database
 
 
@@ -15,40 +20,31 @@ def verify_identity(expected: Expectation) -> Identity | None:
     identity = inspect_database(expected)
     if identity is None or (expected.creates and not identity.tables):
         return None
-    judge(identity, expected)
-    return identity
+    return judged(identity, expected)
 
 
 def inspect_database(expected: Expectation) -> Identity | None:
     """What stands at the expected place, whatever it is: the ladder without the verdict."""
-    refuse_unproven(expected)
+    refuse_two_urls(expected)
+    if expected.url.dialect != "sqlite":
+        from launcher.identity import server
+
+        return server.inspect(expected)
     from launcher.identity import sqlite
 
     return sqlite.inspect(expected)
 
 
-def refuse_unproven(expected: Expectation) -> None:
-    """Raise LauncherError for what no look at the database can prove here: a server, or one database of two names."""
-    _refuse_two_names(expected)
-    if expected.url.dialect != "sqlite":
-        # PostgreSQL, MySQL and MariaDB get their own module beside sqlite; until then nothing may pass for proven.
-        raise ConfigurationError(
-            "not-yet",
-            f"{expected.url.shown} ({expected.place}): this version proves SQLite databases only; it was not contacted",
-            "" if expected.creates else "a task with verify = false starts unproven",
-        )
-
-
-def _refuse_two_names(expected: Expectation) -> None:
+def refuse_two_urls(expected: Expectation) -> None:
+    """Raise WrongDataError where another entry of the profile file means the same place."""
     for name, url, place in expected.others:
         if not same_database(url, expected.url):
             continue
         if expected.chosen:
             raise WrongDataError(
                 "wrong-database",
-                f"{expected.url.shown} ({expected.place}) is '{name}' ({place});"
-                f" the profile asks for '{expected.name}'",
-                f"unset it, or run a profile whose database is '{name}'",
+                f"{expected.spot} is '{name}' ({place}); the profile asks for '{expected.name}'",
+                f"{_taken_away(expected)}, or run a profile whose database is '{name}'",
             )
         raise WrongDataError(
             "two-names",
@@ -57,30 +53,53 @@ def _refuse_two_names(expected: Expectation) -> None:
         )
 
 
-def judge(identity: Identity, expected: Expectation) -> None:
-    """Raise WrongDataError where the identity is not the expected one."""
-    spot, entry = f"{identity.path} ({expected.place})", f"[databases.{expected.name}]"
-    stamp = identity.stamp
-    if stamp and stamp.database != expected.name:
-        raise WrongDataError(
-            "wrong-database",
-            f"this is '{stamp.database}' (db_id {stamp.db_id}); the profile asks for '{expected.name}': {spot}",
-            f"fix the url of {entry}; autopack-run {expected.profile} explain DATABASE_URL tells where it comes from",
-        )
+def _taken_away(expected: Expectation) -> str:
+    return unset_line("DATABASE_URL") if expected.place == "the shell" else f"take it away from {expected.place}"
+
+
+def judged(identity: Identity, expected: Expectation) -> Identity:
+    """The identity with its notes; raises WrongDataError where it is not the expected one."""
+    return identity._replace(notes=(*identity.notes, *judge(identity, expected)))
+
+
+def judge(identity: Identity, expected: Expectation) -> tuple[str, ...]:
+    """Notes for the operator; raises WrongDataError where the identity is not the expected one."""
+    judge_name(identity, expected)
     judge_tables(identity, expected)
-    if stamp is None:
-        raise WrongDataError(
-            "unstamped",
-            f"{spot} has {_owned(identity, expected)} but no stamp, so nothing says that it is '{expected.name}'",
-            f"if it is: autopack-run {expected.profile} adopt",
-        )
-    if expected.db_id and stamp.db_id.casefold() != expected.db_id.casefold():
-        raise WrongDataError(
-            "wrong-database",
-            f"{spot} is a '{expected.name}' with db_id {stamp.db_id}; the profile file says id {expected.db_id}",
-            f"fix the url or the id of {entry}",
-        )
+    if identity.stamp is None and (expected.stamped or expected.db_id):
+        raise unstamped(identity, expected)
+    notes = judge_standing(identity, expected)
     _judge_content(identity, expected)
+    return notes
+
+
+def judge_name(identity: Identity, expected: Expectation) -> None:
+    """Raise WrongDataError where the stamp bears another database's name: nothing overrides that."""
+    stamp = identity.stamp
+    if stamp is None or stamp.database == expected.name:
+        return
+    if expected.root:
+        refuse_two_names(identity, expected, ledger.read(expected.root))
+    where = next((f" ({place})" for name, _, place in expected.others if name == stamp.database), "")
+    raise WrongDataError(
+        "wrong-database",
+        f"this is '{stamp.database}'{where} (db_id {stamp.db_id}); the profile asks for '{expected.name}':"
+        f" {identity.spot} ({expected.place})",
+        f"fix the url of [databases.{expected.name}];"
+        f" autopack-run {expected.profile} explain DATABASE_URL tells where it comes from",
+    )
+
+
+def unstamped(identity: Identity, expected: Expectation) -> WrongDataError:
+    """The fault of a database without a stamp; where the ledger knows one by this name, accepting it is named."""
+    entry = ledger.read(expected.root).get(expected.name) if expected.root else None
+    known = f"; the ledger knows '{expected.name}' by db_id {entry.db_id}" if entry and entry.db_id else ""
+    return WrongDataError(
+        "unstamped",
+        f"{identity.spot} ({expected.place}) has {_owned(identity, expected)} but no stamp, so nothing says that it is"
+        f" '{expected.name}'{known}",
+        f"if it is: {for_good(identity, expected) if known else f'autopack-run {expected.profile} adopt'}",
+    )
 
 
 def _owned(identity: Identity, expected: Expectation) -> str:
@@ -90,18 +109,23 @@ def _owned(identity: Identity, expected: Expectation) -> str:
 
 
 def judge_tables(identity: Identity, expected: Expectation) -> None:
-    """Raise WrongDataError where required tables are missing."""
-    have = {name.casefold() for name in identity.tables}
-    missing = [name for name in expected.tables if name.casefold() not in have]
-    spot, lacking = f"{identity.path} ({expected.place})", ", ".join(missing)
-    own = [name for name in identity.tables if name != STAMP_TABLE]
-    present = [name for name in expected.tables if name.casefold() in have]
-    seed = f"move it aside, then: {expected.seed}" if expected.seed else "create all tables in one call"
+    """Raise WrongDataError where required tables are missing: those of `tables`, and of `needs_rows`, which a task that
+    creates the database may still have to make."""
+    folded = _FOLDS[identity.kind]
+    have = {folded(name) for name in identity.tables}
+    required = expected.tables if expected.creates else tuple(dict.fromkeys((*expected.tables, *expected.needs_rows)))
+    missing = [name for name in required if folded(name) not in have]
+    spot, lacking = f"{identity.spot} ({expected.place})", ", ".join(missing)
+    own = [name for name in identity.tables if folded(name) != folded(STAMP_TABLE)]
+    present = [name for name in required if folded(name) in have]
+    aside = "move it aside" if identity.kind == "sqlite" else "drop the tables that it has, or take an empty database"
+    seed = f"{aside}, then: {expected.seed}" if expected.seed else "create all tables in one call"
+    unseeded = seed if identity.kind == "sqlite" or not expected.seed else expected.seed
     if not own:
-        raise WrongDataError("no-tables", f"{spot} has no tables{f'. Missing: {lacking}' if missing else ''}", seed)
+        raise WrongDataError("no-tables", f"{spot} has no tables{f'. Missing: {lacking}' if missing else ''}", unseeded)
     if not missing:
         return
-    if not present:
+    if not present and expected.tables:
         raise WrongDataError(
             "other-program",
             f"{spot} has none of our tables; found {', '.join(own[:5])}: another program's database",
@@ -109,14 +133,29 @@ def judge_tables(identity: Identity, expected: Expectation) -> None:
         )
     raise WrongDataError(
         "partial-schema",
-        f"{spot}. Missing: {lacking}. Present: {', '.join(present)}"
+        f"{spot}. Missing: {lacking}. Present: {', '.join(present or own[:5])}"
         " (a component ran create_all before importing the models?)",
         seed,
     )
 
 
+def _each_lower(name: str) -> str:
+    """Letter by letter and to one letter each, as MySQL does it: neither is ß two, nor does a last Σ get its own form.
+
+    Where its server tells capitals apart, names in other capitals are not among those found.
+    """
+    return "".join(map(str.lower, name))
+
+
+_FOLDS: dict[str, Callable[[str], object]] = {
+    "postgresql": str,  # https://www.postgresql.org/docs/current/sql-syntax-lexical.html: it tells capitals apart
+    "mysql": _each_lower,
+    "sqlite": fold,
+}
+
+
 def _judge_content(identity: Identity, expected: Expectation) -> None:
-    spot, revision = f"{identity.path} ({expected.place})", expected.revision
+    spot, revision = f"{identity.spot} ({expected.place})", expected.revision
     if revision and identity.revision != revision:
         raise WrongDataError(
             "wrong-revision",
@@ -129,29 +168,6 @@ def _judge_content(identity: Identity, expected: Expectation) -> None:
             f"{spot} has no rows in {', '.join(identity.empty)}, which this task needs (needs_rows)",
             f"{f'seed it: {expected.seed}; ' if expected.seed else ''}or go on for once: --allow-empty",
         )
-
-
-def refuse_swapped(identity: Identity) -> None:
-    """Raise WrongDataError where the path does not lead to the proven database any more."""
-    try:
-        found = os.stat(identity.path)
-    except OSError as error:
-        raise WrongDataError(
-            "swapped", f"{identity.path} was proven, and is gone now: {error.strerror}", "check it, then run again"
-        ) from None
-    same = (found.st_dev, found.st_ino) == (identity.device, identity.inode)
-    # A deleted file's inode number is the next new file's (measured on ext4), so a changed file is looked at again.
-    if same and (found.st_size, found.st_mtime_ns) != (identity.size, identity.mtime_ns):
-        same = _stamp_now(identity.path) == identity.stamp
-    if not same:
-        raise WrongDataError(
-            "swapped", f"{identity.path} was proven, and is another file now", "check it, then run again"
-        )
-
-
-def _stamp_now(path: str) -> Stamp | None:
-    found = look_at(path)
-    return found.stamp if found else None
 
 
 def look_at(path: str) -> Identity | None:

@@ -21,7 +21,7 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--run-id", default=RUN, show_default=True, help="The run to create.")
-@click.option("--phases", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many QUEUED phases.")
+@click.option("--phases", default=10, show_default=True, type=click.IntRange(1, 10_000), help="How many QUEUED phases.")
 def create(run_id: str, phases: int) -> int:
     """Create all tables and a run with QUEUED phases."""
     from launcher.rehearsal.create import create_run
@@ -60,7 +60,7 @@ def serve(host: str, port: int) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
             raise
-        raise WorkloadError("serve needs starlette and uvicorn: pip install 'autopack-run[rehearsal]'") from None
+        raise WorkloadError('serve needs starlette and uvicorn: pip install "autopack-run[rehearsal]"') from None
     return serve_on(host, port, stop)
 
 

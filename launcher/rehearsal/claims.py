@@ -1,11 +1,25 @@
 """The states of a phase in the database: QUEUED, EXECUTING, COMPLETE, each step one short transaction."""
 
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from sqlalchemy import CursorResult, Update, func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from launcher.rehearsal import claimant
 from launcher.rehearsal.database import Database
+from launcher.rehearsal.masking import code
 from launcher.rehearsal.models import COMPLETE, EXECUTING, QUEUED, Base, Phase, Run, Tier, now
+
+GIVEN_WAY = ("40P01", "40001", "1213", "1205")
+"""The server has rolled this transaction back in favour of another one: deadlock, serialization, lock wait."""
+TRIES = 5
+
+T = TypeVar("T")
 
 
 class Claims:
@@ -25,35 +39,47 @@ class Claims:
                 return None
             return {state: int(count) for state, count in session.execute(query)}
 
+    def queued(self) -> int:
+        """Return how many phases wait, by the index alone."""
+        with Session(self._reader) as session:
+            waiting = select(func.count()).where(Phase.run_id == self.run_id, Phase.state == QUEUED)
+            return int(session.scalar(waiting) or 0)
+
     def claim(self) -> Phase | None:
-        """Return the first QUEUED phase, EXECUTING and claimed from now on; None where none is left.
+        """Return the first QUEUED phase, EXECUTING and claimed from now on; None where none can be had now.
 
         Two processes never get the same one: on SQLite the transaction lets one in at a time, elsewhere a row
         that another has locked is passed over.
         """
         query = select(Phase).where(Phase.run_id == self.run_id, Phase.state == QUEUED)
         query = query.order_by(Phase.phase_index).limit(1).with_for_update(skip_locked=True)
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+
+        def work(session: Session) -> Phase | None:
             phase = session.scalars(query).first()
             if phase is not None:
                 phase.state = EXECUTING
                 phase.claimed_by = str(self.me)
                 phase.claimed_at = now()
                 phase.attempts += 1
-        return phase
+            return phase
+
+        return self._write(work)
 
     def complete(self, phase: Phase, events: list[Base]) -> bool:
         """Set a claimed phase COMPLETE and record its events, both or neither; return whether it was still ours."""
-        with Session(self._writer) as session, session.begin():
+
+        def work(session: Session) -> bool:
             if not _changed(session, self._mine(phase).values(state=COMPLETE, completed_at=now())):
                 return False
             session.add_all(events)
-        return True
+            return True
+
+        return self._write(work)
 
     def give_back(self, phase: Phase) -> None:
         """Queue a claimed phase again."""
-        with Session(self._writer) as session, session.begin():
-            session.execute(self._mine(phase).values(state=QUEUED, claimed_by=None, claimed_at=None))
+        given = self._mine(phase).values(state=QUEUED, claimed_by=None, claimed_at=None)
+        self._write(lambda session: _changed(session, given))
 
     def take_from_the_dead(self) -> list[Phase]:
         """Queue again what processes of this host claimed and did not live to finish; return those phases."""
@@ -68,17 +94,34 @@ class Claims:
     def settle(self) -> None:
         """Set the tiers and the run COMPLETE whose phases all are.
 
-        After the phases' own transactions: two processes that finish at once would not see each other's there.
+        After the phases' own transactions: two processes that finish at once would not see each other's there. What is
+        to be set is read first and without a lock, since a COMPLETE phase stays so: drains that end while others are
+        at work must not wait for them.
         """
         open_phases = select(Phase.id).where(Phase.run_id == self.run_id, Phase.state != COMPLETE)
+        run = select(Run.id).where(Run.id == self.run_id, Run.state != COMPLETE, ~open_phases.exists())
         in_tier = open_phases.where(Phase.tier_id == Tier.id)
-        run = update(Run).where(Run.id == self.run_id, Run.state != COMPLETE, ~open_phases.exists())
-        tier = update(Tier).where(Tier.run_id == self.run_id, Tier.state != COMPLETE, ~in_tier.exists())
-        with Session(self._writer) as session, session.begin():
-            session.execute(tier.values(state=COMPLETE), execution_options={"synchronize_session": False})
-            session.execute(
-                run.values(state=COMPLETE, completed_at=now()), execution_options={"synchronize_session": False}
-            )
+        tier = select(Tier.id).where(Tier.run_id == self.run_id, Tier.state != COMPLETE, ~in_tier.exists())
+        with Session(self._reader) as session:
+            tiers, runs = session.scalars(tier).all(), session.scalars(run).all()
+        for number in sorted(tiers):
+            done = update(Tier).where(Tier.id == number, Tier.state != COMPLETE).values(state=COMPLETE)
+            self._write(partial(_changed, statement=done))
+        if runs:
+            over = update(Run).where(Run.id == self.run_id, Run.state != COMPLETE)
+            self._write(lambda session: _changed(session, over.values(state=COMPLETE, completed_at=now())))
+
+    def _write(self, work: Callable[[Session], T]) -> T:
+        """Return what `work` does in a transaction of its own, once more where that had to give way."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with Session(self._writer, expire_on_commit=False) as session, session.begin():
+                    return work(session)
+            except DBAPIError as error:
+                if not tries_left or code(error) not in GIVEN_WAY:
+                    raise
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 (so that two do not meet again)
+        raise AssertionError  # the last try returns or raises
 
     def _mine(self, phase: Phase) -> Update:
         return update(Phase).where(Phase.id == phase.id, Phase.state == EXECUTING, Phase.claimed_by == str(self.me))
@@ -86,8 +129,8 @@ class Claims:
     def _requeue(self, phase: Phase) -> bool:
         """Return whether it was still the dead process's: another drain may have been faster."""
         same = update(Phase).where(Phase.id == phase.id, Phase.state == EXECUTING, Phase.claimed_by == phase.claimed_by)
-        with Session(self._writer) as session, session.begin():
-            return _changed(session, same.values(state=QUEUED, claimed_by=None, claimed_at=None))
+        queued = same.values(state=QUEUED, claimed_by=None, claimed_at=None)
+        return self._write(lambda session: _changed(session, queued))
 
 
 def _changed(session: Session, statement: Update) -> bool:

@@ -9,25 +9,34 @@ from typing import Any
 
 from launcher.discovery import FILE_NAME
 from launcher.errors import INTERRUPTED, ConfigurationError, WrongDataError
-from launcher.identity.url import parse_database_url
+from launcher.identity.expectation import Expectation
+from launcher.identity.url import DatabaseURL, parse_database_url
 from launcher.output import tell
+from launcher.rehearsal.evidence import EVENTS, collect
 from launcher.template import render
 
 RUN = "telemetry-collection-v4"
 PHASES = 10
+NAME = "telemetry"
+FILE_URL = "sqlite:///autopack_telemetry_seed.db"
+TABLES = ("runs", "tiers", "phases", *EVENTS)
+LEFT_OUT = ("DATABASE_URL", "DATABASE_URL_FILE")
 
 
 def rehearse(folder: str | None, url: str | None) -> int:
     """Play the run in a fresh folder, showing each command; return 0, or the code of the step that failed.
 
     folder: a new or empty one, or None for one below the system's temporary folder. url: a database in place of the
-    SQLite file. Raises LauncherError where it cannot begin, and where the evidence is not what it must be.
+    SQLite file, without tables of the workload's names. Raises LauncherError where it cannot begin, and where the
+    evidence is not what it must be.
     """
     _require_extra()
-    url = _checked(url)
+    database = _checked(url)
     home = _fresh(folder)
-    _write_profile_file(home, url)
+    _write_profile_file(home, database.text if database else FILE_URL)
     tell(f"Rehearsal in {home}\n")
+    if database and "***" in database.shown:
+        tell(f"({FILE_NAME} there holds the URL with its password, for your eyes only: remove it when you are done)\n")
     stage = Stage(home)
     try:
         for action in ("seed create", "telemetry check", "telemetry drain"):
@@ -38,7 +47,7 @@ def rehearse(folder: str | None, url: str | None) -> int:
             return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    _show_evidence(stage, drained)
+    _show_evidence(stage, drained, database)
     return 0
 
 
@@ -61,19 +70,38 @@ def _require_extra() -> None:
 
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
         raise ConfigurationError(
-            "no-extra", f"the rehearsal needs {' and '.join(missing)}", "pip install 'autopack-run[rehearsal]'"
+            "no-extra",
+            f"the rehearsal needs {' and '.join(missing)}",
+            'pip install "autopack-run[rehearsal]"',
         )
 
 
-def _checked(url: str | None) -> str:
+def _checked(url: str | None) -> DatabaseURL | None:
+    """The database that --url names, reachable and without any of the workload's tables; None where it names none."""
     if url is None:
-        return "sqlite:///autopack_telemetry_seed.db"
+        return None
     database = parse_database_url(url, "--url", None)
-    if database.dialect != "sqlite":
-        raise ConfigurationError(
-            "not-yet", f"--url {database.shown}: this version proves SQLite databases only", "leave --url away"
+    variables = {name: text for name, text in os.environ.items() if name not in LEFT_OUT}
+    _refuse_used(Expectation(NAME, database, "--url", "telemetry", creates=True, tables=TABLES, variables=variables))
+    return database
+
+
+def _refuse_used(expected: Expectation) -> None:
+    """Raise WrongDataError for a database that an earlier rehearsal, or somebody's work, is in."""
+    from launcher.identity.verdict import inspect_database
+
+    found = inspect_database(expected)
+    if found is None:
+        return
+    ours = [name for name in found.tables if name.casefold() in TABLES]
+    held = f"tables of the rehearsal's names: {', '.join(ours)}" if ours else ""
+    held = f"the stamp of '{found.stamp.database}' (db_id {found.stamp.db_id})" if found.stamp else held
+    if held:
+        raise WrongDataError(
+            "database-not-empty",
+            f"--url {expected.url.shown} has {held}; a rehearsal begins without, and leaves what is there alone",
+            "--url with an empty database, made for it (createdb NAME; CREATE DATABASE NAME)",
         )
-    return database.text
 
 
 def _fresh(folder: str | None) -> str:
@@ -98,7 +126,9 @@ def _fresh(folder: str | None) -> str:
 def _write_profile_file(home: str, url: str) -> None:
     values = {"python": sys.executable, "url": url}
     quoted = {name: json.dumps(_braced(text), ensure_ascii=False) for name, text in values.items()}
-    with open(os.path.join(home, FILE_NAME), "w", encoding="utf-8", newline="\n") as file:
+    path = os.path.join(home, FILE_NAME)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # the URL may have a password
+    with open(handle, "w", encoding="utf-8", newline="\n") as file:
         file.write(render("rehearsal.toml.j2", **quoted))
 
 
@@ -115,9 +145,8 @@ class Stage:
         self.home = home
         # The entry point by its path: this very launcher, whatever else is on PATH or in the folder.
         self._launcher = [sys.executable, os.path.abspath(autopack_run.__file__)]
-        left_out = ("DATABASE_URL", "DATABASE_URL_FILE")
-        self._env = {name: text for name, text in os.environ.items() if name.upper() not in left_out}
-        if dropped := [name for name in left_out if os.environ.get(name)]:
+        self._env = {name: text for name, text in os.environ.items() if name.upper() not in LEFT_OUT}
+        if dropped := [name for name in LEFT_OUT if os.environ.get(name)]:
             tell(f"(this shell's {' and '.join(dropped)} is left out of the rehearsal)\n")
 
     def play(self, action: str) -> int:
@@ -141,11 +170,9 @@ class Stage:
             return json.load(file)
 
 
-def _show_evidence(stage: Stage, drained: dict[str, Any]) -> None:
+def _show_evidence(stage: Stage, drained: dict[str, Any], database: DatabaseURL | None) -> None:
     """Print what the folder and the database show; raise WrongDataError where that is not one proven database."""
-    from launcher.rehearsal.evidence import collect
-
-    evidence = collect(stage.home, stage.report("telemetry check"), drained, RUN)
+    evidence = collect(stage.home, stage.report("telemetry check"), drained, RUN, database)
     tell("Evidence")
     for name, text in evidence.lines:
         tell(f"  {name:<10} {text}")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -18,6 +19,8 @@ from launcher.rehearsal.masking import mask_url, reason
 VARIABLE = "DATABASE_URL"
 BUSY_TIMEOUT = 30  # seconds that a SQLite writer waits for the others
 CONNECT_TIMEOUT = 5  # seconds
+# What SQLAlchemy takes where a URL names no driver depends on its version; what is installed decides here.
+DRIVERS = {"postgresql": ("psycopg2", "psycopg"), "mysql": ("MySQLdb", "pymysql"), "mariadb": ("MySQLdb", "pymysql")}
 CONNECT_TIMEOUT_DRIVERS = ("psycopg", "psycopg2", "pymysql", "mysqldb")
 
 
@@ -58,7 +61,7 @@ def open_database(*, create: bool = False) -> Database:
         raise WorkloadError(f"{VARIABLE} is not set: it names the database, as sqlite:////folder/file.db does")
     url = _parse(text)
     masked = mask_url(url, text)
-    engine = _engine(url, masked)
+    engine = _engine(_with_driver(url), masked)
     if url.get_backend_name() == "sqlite":
         if create:
             event.listen(engine, "connect", _write_ahead)
@@ -78,6 +81,12 @@ def _parse(text: str) -> URL:
     if backend == "sqlite" and (not url.database or url.database.startswith((":memory:", "file:"))):
         raise WorkloadError(f"{VARIABLE} must name a SQLite file: other processes see no private database")
     return url
+
+
+def _with_driver(url: URL) -> URL:
+    """The URL with a driver that is installed, where it names none."""
+    installed = next((name for name in DRIVERS.get(url.drivername, ()) if find_spec(name)), None)
+    return url.set(drivername=f"{url.drivername}+{installed.lower()}") if installed else url
 
 
 def _engine(url: URL, masked: str) -> Engine:

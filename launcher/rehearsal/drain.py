@@ -9,12 +9,14 @@ from launcher.rehearsal import builder, claimant
 from launcher.rehearsal.claims import Claims
 from launcher.rehearsal.database import open_database
 from launcher.rehearsal.errors import WorkloadError
-from launcher.rehearsal.models import COMPLETE, EXECUTING, QUEUED, Phase
+from launcher.rehearsal.models import COMPLETE, EXECUTING, Phase
 from launcher.rehearsal.progress import Progress
 from launcher.rehearsal.recording import Tally, count, events_of
 from launcher.rehearsal.stopping import StopRequest
 
 SWITCH = "TELEMETRY_DB_ENABLED"
+LOCKED_SECONDS = 5.0
+LOCKED_PAUSE = 0.05  # seconds
 
 
 def drain_run(run_id: str, seconds: float, stop: StopRequest) -> int:
@@ -43,7 +45,7 @@ class Drain:
     def run(self) -> int:
         """Work until nothing is left to claim or a stop is asked for; return the exit code."""
         self._take_from_the_dead()
-        if self.stop.code or self._queued():
+        if self.stop.code or self.claims.queued():
             self._introduce()
             with Progress(sys.stderr) as progress:
                 self._work(progress)
@@ -63,14 +65,20 @@ class Drain:
             click.echo(f"{SWITCH} is not 1: events are not recorded")
 
     def _work(self, progress: Progress) -> None:
+        waited = 0.0
         while not self.stop.code:
-            progress.expect(self._queued())
+            progress.expect(self.claims.queued)
             phase = self.claims.claim()
             if phase is not None:
                 self._execute(phase, progress)
+                waited = 0.0
             elif not self._take_from_the_dead():
-                # What is still claimed is a live drain's, or on another host.
-                return
+                # What is still claimed is a live drain's, or on another host. What is queued is locked: by a short
+                # transaction, or by that of a killed drain, which the server rolls back in a moment.
+                if waited > LOCKED_SECONDS or not self.claims.queued():
+                    return
+                self.stop.sleep(LOCKED_PAUSE)
+                waited += LOCKED_PAUSE
 
     def _execute(self, phase: Phase, progress: Progress) -> None:
         """Build a claimed phase and complete it, or give it back where a stop is asked for."""
@@ -102,12 +110,6 @@ class Drain:
                 there = "" if owner.is_here else ", and left alone: whether that still runs cannot be told from here"
                 click.echo(f"{phase.phase_id} {EXECUTING} on {owner.host} (pid {owner.pid}){there}")
 
-    def _queued(self) -> int:
-        return self._states().get(QUEUED, 0)
-
-    def _states(self) -> dict[str, int]:
-        return self.claims.states() or {}
-
     def _state_of_run(self) -> str:
-        states = self._states()
+        states = self.claims.states() or {}
         return f"{self.claims.run_id}: {states.get(COMPLETE, 0)} of {count(sum(states.values()), 'phase')} {COMPLETE}"

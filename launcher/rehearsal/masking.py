@@ -57,14 +57,15 @@ def reason(error: SQLAlchemyError) -> str:
     if isinstance(cause, sqlite3.Error):
         return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     kind = type(cause or error).__name__
-    code = _code(cause)
-    if code:
-        return f"{MEANINGS.get(code, 'refused')} ({kind} {code})"
+    found = code(error)
+    if found:
+        return f"{MEANINGS.get(found, 'refused')} ({kind} {found})"
     return f"the server cannot be reached, or refused ({kind})"
 
 
-def _code(cause: BaseException | None) -> str:
+def code(error: DBAPIError) -> str:
+    """Return the server's code for what went wrong (SQLSTATE, or a number of MySQL and MariaDB); "" for none."""
+    cause = error.orig
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     first = cause.args[0] if cause is not None and cause.args else None
-    found = state if state else first if isinstance(first, int) else ""
-    return str(found)
+    return str(state or (first if isinstance(first, int) else ""))

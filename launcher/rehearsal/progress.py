@@ -1,10 +1,14 @@
 """A bar on standard error where a terminal looks, a plain line a phase on standard output everywhere."""
 
 import shutil
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
 import click
+
+ASK_EVERY = 0.5  # seconds
 
 
 class Progress:
@@ -15,6 +19,7 @@ class Progress:
         self._shown = stream.isatty()
         self._bar = click.progressbar(length=1, label="draining", show_pos=True, file=stream, hidden=not self._shown)
         self._done = 0
+        self._asked_at = float("-inf")
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -27,9 +32,12 @@ class Progress:
             self._bar.length = self._done
         self._bar.__exit__(kind, error, trace)
 
-    def expect(self, remaining: int) -> None:
-        """Take in how many phases are still queued."""
-        self._bar.length = max(self._done + remaining, 1)
+    def expect(self, remaining: Callable[[], int]) -> None:
+        """Ask how many phases are still queued: only for a bar that is shown, and not for each phase anew."""
+        now = time.monotonic()
+        if self._shown and now - self._asked_at > ASK_EVERY:
+            self._asked_at = now
+            self._bar.length = max(self._done + remaining(), 1)
 
     def line(self, text: str, *, done: bool = False) -> None:
         """Print a line above the bar; `done` moves the bar by one phase."""

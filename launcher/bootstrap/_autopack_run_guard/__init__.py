@@ -167,12 +167,12 @@ def _program():  # type: () -> str
 
 def write(event, before=b""):  # type: (dict[str, object], bytes) -> None
     """Append the event to this process's record: one Python literal a line. before: a line in front of it."""
-    global _count  # noqa: PLW0603
+    global _count  # noqa: PLW0603 (a process has one record)
     if not folders or _count > LIMIT:
         return
     _count += 1
     if _count > LIMIT:
-        event = {"event": "error", "text": "more than %d records; the rest is not recorded" % LIMIT}  # noqa: UP031
+        event = {"event": "error", "text": "more than %d records; the rest is not recorded" % LIMIT}  # noqa: UP031 (2.7 parses this)
     shown = {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
     line = ascii(dict(shown, pid=_getpid(), at=time.time_ns())) + "\n"
     for folder in list(folders):
@@ -204,12 +204,13 @@ def masked(text):  # type: (str) -> str
 
 def _masked_word(word):  # type: (str) -> str
     start, end = word.find(":/"), word.rfind("@")
-    return word[: start + 2] + "***" + word[end:] if -1 < start < end else word
+    shown = start + (3 if word[start:].startswith("://") else 2)
+    return word[:shown] + "***" + word[end:] if -1 < start < end else word
 
 
 def stand_aside():  # type: () -> None
     """Watch this process no more: it is a launcher, which looks at databases without using them."""
-    global active  # noqa: PLW0603
+    global active  # noqa: PLW0603 (a process has one launch)
     active = False
 
 
@@ -266,6 +267,10 @@ _AFTER = {
     "sqlite3.dbapi2": ("databases", "watch_sqlite"),
     "sqlite3": ("databases", "watch_sqlite"),
     "sqlalchemy": ("engines", "watch"),
+    "psycopg.connection": ("drivers", "watch_psycopg"),
+    "psycopg.connection_async": ("drivers", "watch_psycopg_async"),
+    "psycopg2": ("drivers", "watch_psycopg2"),
+    "pymysql.connections": ("drivers", "watch_pymysql"),
     "aiosqlite.core": ("databases", "watch_aiosqlite"),
     "dotenv.main": ("dotenvs", "watch"),
     "dynaconf.vendor.dotenv.main": ("dotenvs", "watch"),

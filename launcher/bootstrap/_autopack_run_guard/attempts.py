@@ -105,9 +105,15 @@ def _explained(name: str, by: str) -> str:
     action = os.environ.get("AUTOPACK_RUN_TASK") or "exec …"
     file = os.environ.get("AUTOPACK_RUN_FILE", "autopack-run.toml")
     return (
-        f"{name} is pinned by autopack-run; to let this program change it: autopack-run --pins allow {profile} {action}"
-        f" ({by}; the pin was kept; profile '{profile}' of {file})"
+        f"{name} is pinned by autopack-run; to let this program change it: autopack-run {named(file)}--pins allow"
+        f" {profile} {action} ({by}; the pin was kept; profile '{profile}' of {file})"
     )
+
+
+def named(file: str) -> str:
+    """The -f of the line, which is typed who knows where; FILE where quotes would not hold the path in each shell."""
+    plain = all(char.isalnum() or char in " #&'()+,-./:;=@[]_{}" or (char == "\\" and os.name == "nt") for char in file)
+    return f'-f "{file}" ' if plain else "-f FILE "
 
 
 def source_of(reader: object, name: str) -> str:

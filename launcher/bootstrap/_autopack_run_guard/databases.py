@@ -205,12 +205,15 @@ def watch_aiosqlite(module: "Any") -> None:
     module.connect = guard.like(connect, real)
 
 
-def refuse_other(place: str) -> None:
-    """Raise where the database must not be opened: it is another one (`databases = "block"`), or a test's mistake."""
+def refuse_other(place: str, kind: "type[Exception] | None" = None) -> None:
+    """Raise where the database must not be opened: it is another one (`databases = "block"`), or a test's mistake.
+
+    kind: the OperationalError of a server's driver.
+    """
     if guard.block_databases or guard.disputed:
         from _autopack_run_guard import blocking
 
         if guard.disputed:
-            blocking.refuse_disputed(place)
+            blocking.refuse_disputed(place, kind)
         if guard.block_databases:
-            blocking.refuse_other(place)
+            blocking.refuse_other(place, kind)

@@ -1,5 +1,7 @@
 """Databases on servers, as SQLAlchemy reaches them."""
 
+import os
+
 import _autopack_run_guard as guard
 from _autopack_run_guard import databases, record
 
@@ -8,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _KEY = "autopack_run"
+PLACE = ("host", "hostaddr", "port", "dbname", "service")
+"""What libpq is told of the place; the rest of a connection's options says how."""
 _recorded = set()  # type: set[str]
 
 
@@ -18,10 +22,12 @@ def watch(module: "Any") -> None:
         if guard.active and dialect.name != "sqlite":
             guard.safely(_try, dialect, pooled, words, named)
 
-    def connected(_connection: "Any", pooled: "Any") -> None:
+    def connected(connection: "Any", pooled: "Any") -> None:
         place = pooled.info.pop(_KEY, "")
-        if place and place not in _recorded:
-            guard.safely(_record, place)
+        # What it is connected to counts: a listener of the program's own may have changed what it was called with.
+        place = place and (guard.safely(live_place, place.partition("://")[0], connection) or place)
+        if place:
+            guard.safely(record_place, place)
 
     module.event.listen(module.engine.Engine, "do_connect", connecting)
     module.event.listen(module.pool.Pool, "connect", connected)
@@ -29,11 +35,22 @@ def watch(module: "Any") -> None:
 
 def _try(dialect: "Any", pooled: "Any", words: "Any", named: "Any") -> None:
     place = server_place(dialect.name, words, named)
-    databases.refuse_other(place)
+    databases.refuse_other(place, getattr(dialect.loaded_dbapi, "OperationalError", None))
     pooled.info[_KEY] = place  # one that cannot be reached was not opened
 
 
-def _record(place: str) -> None:
+def live_place(dialect: str, connection: "Any") -> str:
+    """The server and the database that libpq says of its connection (psycopg, psycopg2); "" for other drivers."""
+    info = getattr(connection, "info", None)
+    if info is None or not hasattr(info, "dbname"):
+        return ""
+    return server_place(dialect, (), {"host": info.host, "port": info.port, "dbname": info.dbname})
+
+
+def record_place(place: str) -> None:
+    """Record that the place was connected to, with the line that did it, once."""
+    if place in _recorded:
+        return
     from _autopack_run_guard import places, variables
 
     _recorded.add(place)
@@ -51,12 +68,31 @@ def server_place(dialect: str, words: "Any", named: "Any") -> str:
     for word in text.split():  # a libpq string: `host=h dbname=d`
         name, _, value = word.partition("=")
         parts[name] = value
-    parts.update((name, value) for name, value in named.items() if isinstance(value, (str, int)))
+    parts.update((name, _joined(value)) for name, value in named.items() if isinstance(value, (str, int, list, tuple)))
 
     def first(*names: str) -> str:
         return str(next((parts[name] for name in names if parts.get(name)), ""))
 
     host, port = first("host", "hostaddr", "server"), first("port")
-    host = "" if host.startswith("/") else f"[{host}]" if ":" in host else host  # a socket's folder is no host
+    if dialect == "postgresql":  # what a call leaves out
+        host, port = host or os.environ.get("PGHOST", ""), port or os.environ.get("PGPORT", "")
+    elif parts.get("unix_socket"):  # stands above host and port
+        host, port = str(parts["unix_socket"]), ""
+    hosts, ports = host.split(","), port.split(",")
+    if len(ports) < len(hosts):
+        ports = ports[:1] * len(hosts)
+    places = [_address(each, ports[number]) for number, each in enumerate(hosts)]
     database = quote(first("dbname", "database", "db", "service_name"), safe="")
-    return f"{dialect}://{host}{port and ':' + port}/{database}"
+    return f"{dialect}://{','.join(places)}/{database}"
+
+
+def _joined(value: "Any") -> "Any":
+    """Several hosts or ports as libpq writes them."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _address(host: str, port: str) -> str:
+    from urllib.parse import quote
+
+    host = quote(host, safe="") if host.startswith("/") else f"[{host}]" if ":" in host else host  # a socket's folder
+    return f"{host}{port and ':' + port}"

@@ -1,0 +1,97 @@
+"""Databases on servers, as their drivers reach them with or without SQLAlchemy: psycopg, psycopg2, PyMySQL."""
+
+import sys
+
+import _autopack_run_guard as guard
+from _autopack_run_guard import databases, engines
+
+TYPE_CHECKING = False  # typing costs a start five milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def watch_psycopg(module: "Any") -> None:
+    """Wrap Connection.connect, before psycopg itself binds it to the name `connect`."""
+    real = vars(module.Connection)["connect"].__func__
+
+    def connect(cls: "Any", *words: "Any", **named: "Any") -> "Any":
+        _refuse_other_libpq(module.e.OperationalError, _psycopg_parts, words, named)
+        return _opened_libpq(real(cls, *words, **named))
+
+    module.Connection.connect = classmethod(guard.like(connect, real))  # type: ignore[arg-type]  # `like` says object
+
+
+def watch_psycopg_async(module: "Any") -> None:
+    """Likewise AsyncConnection.connect."""
+    real = vars(module.AsyncConnection)["connect"].__func__
+
+    async def connect(cls: "Any", *words: "Any", **named: "Any") -> "Any":
+        _refuse_other_libpq(module.e.OperationalError, _psycopg_parts, words, named)
+        return _opened_libpq(await real(cls, *words, **named))
+
+    module.AsyncConnection.connect = classmethod(guard.like(connect, real))  # type: ignore[arg-type]  # `like` says object
+
+
+def watch_psycopg2(module: "Any") -> None:
+    """Wrap connect."""
+    real = module.connect
+
+    def connect(*words: "Any", **named: "Any") -> "Any":
+        _refuse_other_libpq(module.OperationalError, _psycopg2_parts, words, named)
+        return _opened_libpq(real(*words, **named))
+
+    module.connect = guard.like(connect, real)
+
+
+def watch_pymysql(module: "Any") -> None:
+    """Wrap Connection.connect, by which a connection is also made anew."""
+    real = module.Connection.connect
+
+    def connect(self: "Any", *words: "Any", **named: "Any") -> "Any":
+        place = guard.active and guard.safely(_pymysql_place, self)
+        if place:
+            guard.safely(databases.refuse_other, place, module.err.OperationalError)
+        result = real(self, *words, **named)
+        if place:
+            guard.safely(engines.record_place, place)
+        return result
+
+    module.Connection.connect = guard.like(connect, real)
+
+
+def _refuse_other_libpq(kind: "type[Exception]", parts: "Any", words: "Any", named: "Any") -> None:
+    if guard.active and (guard.block_databases or guard.disputed):
+        guard.safely(_refuse_parts, kind, parts, words, named)
+
+
+def _refuse_parts(kind: "type[Exception]", parts: "Any", words: "Any", named: "Any") -> None:
+    databases.refuse_other(engines.server_place("postgresql", (), parts(*words, **named)), kind)
+
+
+def _psycopg_parts(conninfo: str = "", **named: "Any") -> "dict[str, Any]":
+    # Loaded by psycopg itself: an import of it here would be one more need of the guard's.
+    return sys.modules["psycopg.conninfo"].conninfo_to_dict(  # type: ignore[no-any-return]  # it is psycopg's, untyped
+        conninfo, **{name: named[name] for name in engines.PLACE if name in named}
+    )
+
+
+def _psycopg2_parts(dsn: "str | None" = None, *_words: "Any", **named: "Any") -> "dict[str, Any]":
+    named.setdefault("dbname", named.get("database"))
+    return dict(
+        sys.modules["psycopg2.extensions"].parse_dsn(dsn or ""),
+        **{name: named[name] for name in engines.PLACE if named.get(name)},
+    )
+
+
+def _opened_libpq(connection: "Any") -> "Any":
+    place = guard.active and guard.safely(engines.live_place, "postgresql", connection)
+    if place:
+        guard.safely(engines.record_place, place)
+    return connection
+
+
+def _pymysql_place(connection: "Any") -> str:
+    named = {name: getattr(connection, name, None) for name in ("host", "port", "unix_socket", "db")}
+    name = named["db"]
+    named["db"] = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+    return engines.server_place("mysql", (), named)

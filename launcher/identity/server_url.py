@@ -1,0 +1,43 @@
+"""A server's URL must say itself where it leads: what is left out, drivers fill in, and not all from the same place."""
+
+from urllib.parse import parse_qsl
+
+from launcher.errors import ConfigurationError
+from launcher.identity.expectation import Expectation
+
+_LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+psycopg2cffi")
+_FILLING = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+_ANOTHER_NAME = ("database", "db", "dsn")
+
+
+def refuse_unsaid(expected: Expectation) -> None:
+    """Raise ConfigurationError where the drivers of PostgreSQL would reach different servers or databases by one URL.
+
+    libpq takes what is missing from PG… variables and the service file, asyncpg from some of them, pg8000 from none
+    (https://www.postgresql.org/docs/current/libpq-envars.html).
+    """
+    url, scheme = expected.url, expected.url.text.partition("://")[0]
+    options = dict(parse_qsl(url.text.partition("?")[2], keep_blank_values=True))
+    set_names = [name for name in _FILLING if expected.variables.get(name)]
+    if named := [name for name in _ANOTHER_NAME if name in options]:
+        raise _ambiguous(expected, f"names a database before the ? and after it ({named[0]}=)", "name it once")
+    if "service" in options:
+        raise _ambiguous(expected, "names a service, whose file some drivers do not know", _WRITE)
+    if "PGHOSTADDR" in set_names:
+        raise _ambiguous(
+            expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", "unset PGHOSTADDR"
+        )
+    said = url.host or options.get("host") or options.get("hostaddr")
+    if not said and (set_names or scheme not in _LIBPQ):
+        filled = f"{set_names[0]} is set, which" if set_names else f"a default, which {scheme} has for itself, and it"
+        raise _ambiguous(expected, f"says no host; {filled} does not count for every driver", _WRITE)
+    ported = url.port or options.get("port")
+    if said and not ported and (filling := [name for name in set_names if name != "PGHOST"]):
+        raise _ambiguous(expected, f"says no port; {filling[0]} is set, which does not count for every driver", _WRITE)
+
+
+_WRITE = "write host and port into the URL; in the profile file {env:PGHOST} and {env:PGPORT} can stand in it"
+
+
+def _ambiguous(expected: Expectation, what: str, hint: str) -> ConfigurationError:
+    return ConfigurationError("ambiguous-url", f"{expected.spot} {what}", hint)

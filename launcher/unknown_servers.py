@@ -1,0 +1,89 @@
+"""Connections to database servers of which nothing shows the database: why a run is not proven."""
+
+from collections.abc import Sequence
+
+from launcher.identity.url import DEFAULT_PORTS, DatabaseURL, server_places
+from launcher.records import Records
+from launcher.usage import Observed, Pinned, Used, few
+
+_NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
+_SERVERS = {5432: "PostgreSQL", 3306: "MySQL", 1433: "SQL Server", 1521: "Oracle"}
+
+
+def unknown_servers(
+    pinned: Pinned, observed: Sequence[Observed], records: Sequence[Records], used: Sequence[Used]
+) -> list[str]:
+    """What is in doubt, in words. records: of each of `observed`; used: what all of them are known to have used."""
+    return _on_pinned_server(pinned, observed, records, used) + _on_other_servers(pinned, observed, used)
+
+
+def _on_pinned_server(
+    pinned: Pinned, observed: Sequence[Observed], records: Sequence[Records], used: Sequence[Used]
+) -> list[str]:
+    """Connections to the pinned database's own server by processes of which nothing shows the database there."""
+    if pinned.url is None or pinned.url.path:
+        return []
+    ports = _ports_of(pinned.url)
+    known = {
+        pid
+        for each in used
+        if not each.blocked and "://" in each.place and _port(each.place) in ports
+        for pid in each.by
+    }
+    found = dict[tuple[str, int], list[str]]()
+    for each, said in zip(observed, records, strict=True):
+        copies = {process.pid for process in said.processes if process.how == "fork"}
+        for pid, host, there in sorted(each.watch.connections):
+            if not _is_pinned_server(pinned.url, host, there):
+                continue
+            # What a guarded process has opened, its copies may use on without a record of their own.
+            family = each.watch.family(pid) if pid in copies else set()
+            if not known & {pid, *family}:
+                process = each.watch.processes.get(pid)
+                found.setdefault((host, there), []).append(f"{process.name if process else each.label} (pid {pid})")
+    name = _NAMES.get(pinned.url.dialect, pinned.url.dialect)
+    return [
+        f"connected to {host}:{port} ({name}) by {few(who)}, and nothing shows to which database there"
+        for (host, port), who in found.items()
+    ]
+
+
+def _is_pinned_server(url: DatabaseURL, address: str, port: int) -> bool:
+    """Whether the numeric address and the port may be the URL's; a host's name may stand for any address."""
+    if url.path:
+        return False
+    return any(port == _number(written) and _may_be(host, address) for _, host, written, _ in server_places(url))
+
+
+def _may_be(host: str, address: str) -> bool:
+    if host == "localhost":
+        return address in ("127.0.0.1", "::1")
+    if ":" in host:  # there are many ways to write one
+        return ":" in address
+    return address == host or (not host.startswith("/") and not host.replace(".", "").isdigit())
+
+
+def _on_other_servers(pinned: Pinned, observed: Sequence[Observed], used: Sequence[Used]) -> list[str]:
+    """Connections to other database servers of which no guard knows the database, as by a driver without SQLAlchemy."""
+    ports = {_port(each.place) for each in used if "://" in each.place}
+    talked = sorted({(each.host, each.port) for seen in observed for each in seen.watch.connections})
+    return [
+        f"connected to {host}:{port} ({_SERVERS[port]}?), and no guard knows to which database there"
+        for host, port in talked
+        if port in _SERVERS and port not in ports and not (pinned.url and _is_pinned_server(pinned.url, host, port))
+    ]
+
+
+def _port(place: str) -> int:
+    """The port of a guard's `dialect://host:port/name`."""
+    dialect, _, rest = place.partition("://")
+    written = rest.partition("/")[0].rpartition(":")[2]
+    return int(written) if written.isdigit() else DEFAULT_PORTS.get(dialect, 0)
+
+
+def _ports_of(url: DatabaseURL) -> set[int]:
+    return {_number(port) for _, _, port, _ in server_places(url)}
+
+
+def _number(port: str) -> int:
+    return int(port) if port.isdigit() else 0

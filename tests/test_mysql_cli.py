@@ -1,0 +1,59 @@
+"""The command line on a real MariaDB: adopted, proven, started, and refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mariadb import PASSWORD, MariaDB
+from running import last_line, run, write
+from test_mysql import MADE
+
+pytestmark = pytest.mark.posix
+
+PROFILE = f"""
+[defaults]
+python = {json.dumps(sys.executable)}
+[databases.telemetry]
+url = "%s"
+tables = ["phases", "runs"]
+[databases.dev]
+url = "mysql+pymysql://dev@127.0.0.1:1/dev"
+[profiles.telemetry]
+database = "telemetry"
+[profiles.telemetry.tasks.drain]
+run = ["python", "-c", "print('child ran')"]
+"""
+
+
+@pytest.fixture(scope="module")
+def maria(mariadb_server: MariaDB) -> MariaDB:
+    mariadb_server.sql("CREATE OR REPLACE DATABASE tele", "GRANT ALL PRIVILEGES ON tele.* TO app@'%'")
+    mariadb_server.sql(*MADE, database="tele")
+    return mariadb_server
+
+
+def test_from_unstamped_to_started(maria: MariaDB, tmp_path: Path) -> None:
+    write(tmp_path, PROFILE % maria.url("tele"))
+    before = maria.digest()
+    unstamped = run(["telemetry", "drain"], tmp_path)
+    assert (unstamped.returncode, unstamped.stdout) == (65, "")
+    assert last_line(unstamped).startswith("autopack-run: unstamped: ")
+    assert maria.digest() == before
+    adopted = run(["telemetry", "adopt"], tmp_path)
+    assert adopted.returncode == 0, adopted.stderr
+    stamped = maria.digest()
+    checked, drained = run(["telemetry", "check"], tmp_path), run(["telemetry", "drain"], tmp_path)
+    assert (checked.returncode, drained.returncode, drained.stdout) == (0, 0, "child ran\n"), drained.stderr
+    write(tmp_path, PROFILE % maria.url("tele", password="another-77"))
+    denied = run(["telemetry", "drain"], tmp_path)
+    assert (denied.returncode, denied.stdout) == (77, "")
+    assert last_line(denied).startswith("autopack-run: wrong-password: ")
+    write(tmp_path, (PROFILE % maria.url("tele")).replace("telemetry", "other"))
+    other = run(["other", "drain"], tmp_path)
+    assert (other.returncode, other.stdout) == (65, "")
+    assert last_line(other).startswith("autopack-run: wrong-database: ")
+    assert maria.digest() == stamped
+    for result in (unstamped, adopted, checked, drained, denied, other):
+        assert PASSWORD not in result.stdout + result.stderr
+        assert "another-77" not in result.stdout + result.stderr

@@ -1,0 +1,211 @@
+"""The ledger's verdicts on a real PostgreSQL: template copies, restores, promoted standbys, aliases, rollbacks."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import last_line, run, write
+
+pytestmark = pytest.mark.posix
+pytest.importorskip("psycopg")
+pytest.importorskip("pwd")  # of POSIX
+from postgres import PASSWORD, Postgres, as_postgres, copied, pgbouncer, postgres  # noqa: E402
+
+from launcher.errors import WrongDataError  # noqa: E402
+from launcher.identity.expectation import Expectation  # noqa: E402
+from launcher.identity.swapped import refuse_swapped  # noqa: E402
+from launcher.identity.url import parse_database_url  # noqa: E402
+from launcher.identity.verdict import inspect_database  # noqa: E402
+
+OTHER_ID = "11111111-0000-4000-8000-000000000001"
+TABLES = ("runs", "phases")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres(autovacuum="off") as server:  # which counts transactions of its own
+        yield server
+
+
+class Workspace:
+    """A workspace whose database `telemetry` is on the server; its own names there, so that tests do not meet."""
+
+    def __init__(self, folder: Path, server: Postgres, name: str) -> None:
+        self.folder, self.server, self.name = folder, server, name
+        server.sql("postgres", f"CREATE DATABASE {name}")
+        server.sql(name, *(f"CREATE TABLE {table} (id int)" for table in TABLES))
+        self.write()
+
+    def write(self, name: str = "", entry: str = "", more: str = "", server: Postgres | None = None) -> None:
+        url = (server or self.server).url(name or self.name)
+        write(
+            self.folder,
+            f"[defaults]\npython = {json.dumps(sys.executable)}\n"
+            f'[databases.telemetry]\nurl = "{url}"\ntables = {json.dumps(TABLES)}\n{entry}\n{more}\n'
+            '[profiles.telemetry]\ndatabase = "telemetry"\n'
+            '[profiles.telemetry.tasks.drain]\nrun = ["python", "-c", "print(1)"]\n'
+            '[profiles.telemetry.tasks.serve]\nrun = ["python", "-c", "print(1)"]\nwrites = false\n',
+        )
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        done = run(words, self.folder)
+        assert PASSWORD not in done.stdout + done.stderr
+        return done
+
+    def ok(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def refused(self, slug: str, *says: str, action: str = "drain") -> None:
+        """Refused with 65 by that slug, the server untouched."""
+        before = self.server.digest(self.name)
+        done = self.run("telemetry", action)
+        assert done.returncode == 65, done.stderr
+        assert last_line(done).startswith(f"autopack-run: {slug}: "), done.stderr
+        assert all(said in done.stderr for said in says), done.stderr
+        assert self.server.digest(self.name) == before
+
+    @property
+    def db_id(self) -> str:
+        return str(self.server.sql(self.name, "SELECT value FROM autopack_identity WHERE key = 'db_id'")[0][0])
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, server: Postgres, request: pytest.FixtureRequest) -> Workspace:
+    name = f"t{abs(hash(request.node.name))}"
+    made = Workspace(tmp_path, server, name)
+    made.ok("telemetry", "adopt")
+    return made
+
+
+def test_adopted_checked_and_drained_without_a_trace_of_the_password(workspace: Workspace) -> None:
+    before = workspace.server.digest(workspace.name)
+    report = json.loads(workspace.ok("telemetry", "check", "--json").stdout)
+    assert workspace.server.digest(workspace.name) == before
+    assert (report["verdict"], report["stamp"]["db_id"]) == ("verified", workspace.db_id)
+    assert report["ledger"]["how"] == "adopted"
+    done = workspace.ok("telemetry", "drain")
+    assert "ledger    adopted" in done.stderr
+    for path in (workspace.folder / ".autopack-run").rglob("*"):
+        assert not path.is_file() or PASSWORD not in path.read_text(), path
+
+
+def test_a_template_copy_is_told_and_becomes_its_own(workspace: Workspace) -> None:
+    workspace.server.sql("postgres", f"CREATE DATABASE {workspace.name}_two TEMPLATE {workspace.name}")
+    original = workspace.db_id
+    workspace.write(f"{workspace.name}_two")
+    workspace.refused("copied-or-moved", "was copied or moved", "oid", f"both with db_id {original}", "adopt --copy")
+    workspace.ok("--accept", f"db_id={original}", "telemetry", "drain")
+    workspace.refused("copied-or-moved")
+    moved = workspace.run("telemetry", "adopt", "--moved")
+    assert (moved.returncode, f"database {workspace.name} of the same server" in moved.stderr) == (65, True)
+    workspace.ok("telemetry", "adopt", "--copy")
+    workspace.ok("telemetry", "drain")
+    assert workspace.db_id == original
+
+
+def test_a_restored_dump_is_accepted_by_its_own_command(workspace: Workspace) -> None:
+    name, dump = workspace.name, str(workspace.server.folder / "dump")
+    workspace.server.run("pg_dump", "-U", "postgres", "-Fc", "-f", dump, name)
+    workspace.server.sql("postgres", f"DROP DATABASE {name}", f"CREATE DATABASE {name}")
+    workspace.server.run("pg_restore", "-U", "postgres", "-d", name, dump)
+    workspace.refused("copied-or-moved", "adopt --restored")
+    workspace.ok("telemetry", "adopt", "--restored")
+    workspace.ok("telemetry", "drain")
+
+
+def test_replaced_in_place(workspace: Workspace) -> None:
+    workspace.server.sql(workspace.name, f"UPDATE autopack_identity SET value = '{OTHER_ID}' WHERE key = 'db_id'")
+    workspace.refused("replaced", f"found db_id {OTHER_ID}", f"--accept db_id={OTHER_ID} telemetry adopt")
+    workspace.ok("--accept", f"db_id={OTHER_ID}", "telemetry", "adopt")
+    workspace.ok("telemetry", "drain")
+
+
+def test_another_databases_name(workspace: Workspace) -> None:
+    workspace.server.sql(workspace.name, "UPDATE autopack_identity SET value = 'dev' WHERE key = 'database'")
+    workspace.refused("wrong-database", "this is 'dev'")
+    assert workspace.run("--accept", f"db_id={workspace.db_id}", "telemetry", "drain").returncode == 65
+
+
+def test_two_names_for_one_database(workspace: Workspace) -> None:
+    """Over an alias of a pooler's, which no comparison of URLs could tell."""
+    with pgbouncer(workspace.server, alias=workspace.name) as pooler:
+        alias = f'[databases.dev]\nurl = "{workspace.server.url(workspace.name)}"\n[profiles.dev]\ndatabase = "dev"\n'
+        workspace.write(more=alias.replace("127.0.0.1", "localhost"))
+        done = workspace.run("dev", "check")
+        assert done.returncode == 65
+        assert last_line(done).startswith("autopack-run: two-names: "), done.stderr
+        workspace.write(more=alias.replace(f":{workspace.server.port}/", f":{pooler.port}/"))
+        done = workspace.run("dev", "check")
+        assert last_line(done).startswith("autopack-run: two-names: "), done.stderr
+        assert all(f"'{name}'" in done.stderr for name in ("dev", "telemetry"))
+        assert "autopack-run.toml:" in done.stderr
+
+
+def test_a_standby_is_read_and_a_promoted_one_is_another(workspace: Workspace) -> None:
+    with copied(workspace.server) as standby:
+        workspace.write(server=standby)
+        workspace.refused("replica", "is a replica")
+        workspace.ok("telemetry", "serve")
+        workspace.ok("telemetry", "check")
+        standby.promote()
+        workspace.refused("promoted", "on timeline 2, the ledger says 1", "adopt --moved")
+        workspace.ok("telemetry", "adopt", "--moved")
+        workspace.ok("telemetry", "drain")
+        workspace.write()
+        workspace.refused("promoted", "on timeline 1, the ledger says 2")
+
+
+def test_without_a_stamp_the_physical_identity_must_do(tmp_path: Path, server: Postgres) -> None:
+    workspace = Workspace(tmp_path, server, "unstamped")
+    workspace.write(entry="stamp = false")
+    workspace.refused("not-adopted")
+    before = server.digest("unstamped")
+    workspace.ok("telemetry", "adopt")
+    workspace.ok("telemetry", "drain")
+    assert server.digest("unstamped") == before
+    server.sql("postgres", "CREATE DATABASE unstamped_two TEMPLATE unstamped")
+    workspace.write("unstamped_two", entry="stamp = false")
+    workspace.refused("copied-or-moved")
+
+
+def test_swapped_between_proof_and_start(workspace: Workspace) -> None:
+    url = parse_database_url(workspace.server.url(workspace.name), "a test", None)
+    expected = Expectation("telemetry", url, "a test", "telemetry", tables=TABLES)
+    identity = inspect_database(expected)
+    assert identity is not None
+    refuse_swapped(identity, expected)
+    name = workspace.name
+    workspace.server.sql("postgres", f"CREATE DATABASE {name}_new TEMPLATE {name}")
+    workspace.server.sql("postgres", f"ALTER DATABASE {name} RENAME TO {name}_old")
+    workspace.server.sql("postgres", f"ALTER DATABASE {name}_new RENAME TO {name}")
+    with pytest.raises(WrongDataError, match="another database answers there now") as caught:
+        refuse_swapped(identity, expected)
+    assert caught.value.slug == "swapped"
+
+
+def test_a_server_put_back_to_an_older_state_was_rolled_back(tmp_path: Path) -> None:
+    """The whole data folder, as a snapshot of the machine would be put back: only the transaction counter shows it."""
+    with postgres() as server:
+        workspace = Workspace(tmp_path, server, "telemetry")
+        workspace.ok("telemetry", "adopt")
+        data, older = server.folder / "data", server.folder / "older"
+        server.run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
+        subprocess.run(["cp", "-a", str(data), str(older)], check=True, **as_postgres())
+        server.start()
+        server.sql("telemetry", *["INSERT INTO runs VALUES (1)"] * 3)
+        workspace.ok("telemetry", "drain")
+        server.run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
+        shutil.rmtree(data)
+        older.rename(data)
+        server.start()
+        workspace.refused("rolled-back", "was rolled back: its next transaction is", "adopt --restored")
+        workspace.refused("rolled-back", action="check")
+        assert "was rolled back" in workspace.ok("telemetry", "serve").stderr
+        workspace.ok("telemetry", "adopt", "--restored")
+        workspace.ok("telemetry", "drain")
