@@ -187,7 +187,7 @@ def pgbouncer(server: Postgres, mode: str = "transaction", others: str = "*", **
 
 
 def _await(port: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

@@ -236,7 +236,7 @@ def test_a_ledger_that_is_none(adopted: Path, kind: str) -> None:
             path.write_text(text + "#" * 1_100_000)
         case _:
             path.write_text(text.replace("version = 1", "version = 2"))
-    done = run(["telemetry", "drain"], adopted, timeout=20)
+    done = run(["telemetry", "drain"], adopted, timeout=60)
     assert (done.returncode, "ledger" in last_line(done)) == (78, True), done.stderr
 
 

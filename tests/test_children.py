@@ -153,7 +153,7 @@ def test_the_rest_of_a_whole_tree_ends_with_its_main_program(tmp_path: Path, dri
     (tmp_path / "tree.py").write_text(TREE % end)
     process = drive(how, 3 if how == "start" or "sleep" in end else 0, sys.executable, "tree.py", "fork")
     wait_up(tmp_path, TREE_UP)
-    said = process.communicate(timeout=30)[0].split("\n")
+    said = process.communicate(timeout=60)[0].split("\n")
     code = 3 if "exit" in end else 143
     assert said[1] == (f"code {code} {code} {code}" if how == "start" else f"code {code}")
     assert not marked(tmp_path)
@@ -186,7 +186,7 @@ def test_uvicorn_with_workers_ends(tmp_path: Path, drive: Drive, how: str, end: 
         process.kill()
         wait_until(lambda: not marked(tmp_path), 6)
     else:
-        assert "code" in process.communicate(timeout=30)[0]
+        assert "code" in process.communicate(timeout=60)[0]
         assert not marked(tmp_path)
 
 
@@ -195,7 +195,7 @@ def test_what_ignores_sigterm_or_is_stopped_ends_too(tmp_path: Path, drive: Driv
     process = drive("run", 2, sys.executable, "-ISc", DEAF)
     wait_up(tmp_path, ["main"])
     os.kill(marked(tmp_path)[0], signal.SIGSTOP)
-    assert process.communicate(timeout=20)[0].split("\n")[1] == "code 137"
+    assert process.communicate(timeout=60)[0].split("\n")[1] == "code 137"
 
 
 # Signals that come when the program has ended and something of it, deaf to SIGTERM, is still there.
@@ -221,7 +221,7 @@ def test_a_signal_after_the_programs_end_is_the_launchers_own(
     for name in names:
         process.send_signal(getattr(signal, name))
         time.sleep(0.02)
-    said = process.communicate(timeout=20)[0].split("\n")
+    said = process.communicate(timeout=60)[0].split("\n")
     assert said[1] == f"code {code}"
     assert time.monotonic() - began < 2
     assert not marked(tmp_path)
@@ -247,7 +247,7 @@ def test_an_idle_keeper_holds_nothing_and_is_no_zombie(tmp_path: Path, drive: Dr
     pipe = next(path for path in held if path.startswith("pipe"))
     assert pipe not in [os.readlink(f"/proc/{main}/fd/{name}") for name in os.listdir(f"/proc/{main}/fd")]
     os.kill(main, signal.SIGTERM)
-    assert process.communicate(timeout=10)[0].split("\n")[1] == "code 143"
+    assert process.communicate(timeout=60)[0].split("\n")[1] == "code 143"
     assert not os.path.exists(f"/proc/{keeper}")
 
 
@@ -267,5 +267,5 @@ def test_a_server_is_apart_from_the_terminal(tmp_path: Path, drive: Drive) -> No
     show = "import os, sys; print(os.getsid(0) == os.getpid(), repr(sys.stdin.read()), flush=True); print('e', file=sys.stderr)"
     (tmp_path / "out").write_text("before\n")
     process = drive("start", 1, sys.executable, "-ISc", show)
-    assert process.communicate(timeout=20)[0].split("\n")[1] == "code 0 0 0"
+    assert process.communicate(timeout=60)[0].split("\n")[1] == "code 0 0 0"
     assert (tmp_path / "out").read_text() == "before\nTrue ''\ne\n"

@@ -105,7 +105,7 @@ def serving(folder: Path, cwd: Path, port: int) -> Iterator[dict[str, Any]]:
         yield health(server, port)
     finally:
         server.terminate() if os.name == "nt" else server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=20)
+        server.communicate(timeout=60)
 
 
 def health(server: "subprocess.Popen[str]", port: int) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_at_the_prompt_of(folder: Path, name: str, words: list[str], lines: list
     for part in {name, *(line.split()[0] for line, expected in lines if expected != ""), "make"} & {*SHELLS, "make"}:
         need(part)
     env = {**environment(), "HOME": str(folder)}
-    child: pexpect.spawn[str] = pexpect.spawn(need(name), words, env=env, cwd=str(folder), encoding="utf-8", timeout=30)
+    child: pexpect.spawn[str] = pexpect.spawn(need(name), words, env=env, cwd=str(folder), encoding="utf-8", timeout=60)
     try:
         shown_until(child, lambda shown: any(end in shown for end in ("$ ", "> ", "% ", "# ")))
         found = answers(child, folder, lines)

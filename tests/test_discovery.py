@@ -99,7 +99,7 @@ def test_a_thing_of_that_name_is_an_error_and_no_reason_to_go_on(tmp_path: Path,
         os.mkfifo(there)
     else:
         there.symlink_to("nowhere")
-    result = run(["p"], tmp_path / "sub", timeout=20)
+    result = run(["p"], tmp_path / "sub", timeout=60)
     assert result.returncode == CONFIGURATION
     assert str(there) in result.stderr
     assert last_line(result).startswith("autopack-run: profile-file: ")
@@ -159,7 +159,7 @@ def test_files_named_with_f(tmp_path: Path, name: str, code: int, said: str) -> 
 @pytest.mark.posix
 def test_a_pipe_named_with_f_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    result = run(["-f", "pipe", "p"], tmp_path, timeout=20)
+    result = run(["-f", "pipe", "p"], tmp_path, timeout=60)
     assert result.returncode == CONFIGURATION
     assert "is not a regular file" in result.stderr
 

@@ -328,7 +328,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: s
     else:
         there.symlink_to("/dev/zero" if kind == "device" else "nowhere")
     write(tmp_path, f"[defaults]\nenv_files = ['.env']\n{TASK}")
-    result = run(["p", "t"], tmp_path, timeout=20)
+    result = run(["p", "t"], tmp_path, timeout=60)
     assert result.returncode == CONFIGURATION
     assert str(there) in result.stderr
     assert last_line(result).startswith("autopack-run: env-file: ")

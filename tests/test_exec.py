@@ -235,7 +235,7 @@ def test_program_takes_the_launchers_place(folder: Path) -> None:
     child = subprocess.Popen(
         [*LAUNCHER, "p", "exec", "sh", "-c", "echo $$"], cwd=folder, env=clean_env(), stdout=subprocess.PIPE, text=True
     )
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     assert int(out) == child.pid
 
 

@@ -56,9 +56,9 @@ def test_the_program_ends_with_the_script(tmp_path: Path, how: str, action: str)
     pid = beating(tmp_path)
     launcher = psutil.Process(shell.pid).children()[0]
     shell.send_signal(getattr(signal, how))
-    output, _ = shell.communicate(timeout=20)
+    output, _ = shell.communicate(timeout=60)
     assert b"went on" not in output
-    wait_until(lambda: ended(pid) and ended(launcher.pid), 10)
+    wait_until(lambda: ended(pid) and ended(launcher.pid), 60)
 
 
 def test_without_it_the_program_goes_on(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_without_it_the_program_goes_on(tmp_path: Path) -> None:
     with pytest.raises(psutil.TimeoutExpired):
         psutil.Process(pid).wait(1.5)
     launcher.terminate()
-    wait_until(lambda: ended(pid), 10)
+    wait_until(lambda: ended(pid), 60)
 
 
 DRIVER = """
@@ -126,9 +126,9 @@ def test_a_script_that_is_killed_while_its_program_comes_up(tmp_path: Path, dela
     time.sleep(delay)
     shell.kill()
     shell.wait()
-    wait_until(lambda: ended(launcher.pid), 10)
+    wait_until(lambda: ended(launcher.pid), 60)
     beats = tmp_path / "beats.txt"
-    wait_until(lambda: not beats.exists() or ended(int(beats.read_text())), 10)
+    wait_until(lambda: not beats.exists() or ended(int(beats.read_text())), 60)
 
 
 @pytest.mark.posix
@@ -141,7 +141,7 @@ def test_a_shim_that_outlives_the_script_does_not_hide_its_end(tmp_path: Path) -
     pid = beating(tmp_path)
     shell.kill()
     shell.wait()
-    wait_until(lambda: ended(pid), 10)
+    wait_until(lambda: ended(pid), 60)
 
 
 def test_a_process_that_is_gone_and_one_that_is_not_above(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_process_that_is_gone_and_one_that_is_not_above(tmp_path: Path) -> Non
     pid = beating(tmp_path)
     other.communicate(b"\n")
     assert launcher.wait(20) == 143
-    wait_until(lambda: ended(pid), 10)
+    wait_until(lambda: ended(pid), 60)
     here = project.run("--end-with", str(os.getpid()), "p", "check")
     assert here.returncode == 0, here.stderr
 
@@ -216,4 +216,4 @@ def test_a_starter_in_between_is_no_script(tmp_path: Path) -> None:
     pid = beating(tmp_path)
     shell.kill()
     shell.wait()
-    wait_until(lambda: ended(pid), 10)
+    wait_until(lambda: ended(pid), 60)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from parts import need
 from quickstarts import HOSTILE, NAMES, RECORDER, SHELLS, STEPS, Stage, executable, rehearsal, written
+from terminal import LONGEST
 
 POSIX = pytest.mark.posix
 
@@ -230,7 +231,7 @@ def test_ctrl_c_is_130_whatever_the_step_says(recorded: Stage, shell: str, code:
     (recorded.bin / "codes").write_text(f"deaf{code} 0 0 0")
     (recorded.bin / "calls").unlink(missing_ok=True)
     program, *words = recorded.command(shell)
-    terminal = pexpect.spawn(program, words, 20, cwd=str(recorded.home), env=recorded.env(), encoding="utf-8")
+    terminal = pexpect.spawn(program, words, LONGEST, cwd=str(recorded.home), env=recorded.env(), encoding="utf-8")
     terminal.expect(r"[\r\n]tty")
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
@@ -246,7 +247,7 @@ def test_ctrl_c_in_a_step_is_130_and_the_last_one(recorded: Stage, shell: str) -
     (recorded.bin / "codes").write_text("0 wait 0 0")
     (recorded.bin / "calls").unlink(missing_ok=True)
     program, *words = recorded.command(shell)
-    terminal = pexpect.spawn(program, words, 20, cwd=str(recorded.home), env=recorded.env(), encoding="utf-8")
+    terminal = pexpect.spawn(program, words, LONGEST, cwd=str(recorded.home), env=recorded.env(), encoding="utf-8")
     for _ in range(2):
         terminal.expect(r"[\r\n]tty")  # a step has the terminal itself, for its progress bar
     terminal.sendintr()

@@ -111,7 +111,7 @@ def start_drain(folder: Path) -> "subprocess.Popen[bytes]":
 @pytest.mark.parametrize("after", [0.5, 0.9, 1.4])
 def test_a_killed_drain_is_resumed_without_loss_or_repetition(seeded: Path, after: float) -> None:
     drain = start_drain(seeded)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while counts(seeded)["complete"] == 0 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(after - 0.4)

@@ -655,7 +655,7 @@ def test_no_end_of_the_launcher_leaves_the_server_behind(project: Served, moment
         wait_until(lambda: any(path.stat().st_size for path in logs.glob("*/serve/output.log")))
         launched.process.send_signal(getattr(signal, name))
         assert launched.end() == code
-    wait_until(lambda: leftovers(project.folder) == [], 10)
+    wait_until(lambda: leftovers(project.folder) == [], 60)
     for path in logs.glob("*/serve/output.log"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert (SECRET in path.read_text(encoding="utf-8")) == (name == "SIGKILL")  # nobody is left to mask it

@@ -91,7 +91,8 @@ SHELL_AT = {
     "zsh": At("zsh", ("-f", "-i", "-o", "banghist")),
 }
 ON_LINUX = [pytest.param(name, marks=pytest.mark.posix) for name in SHELL_AT]
-ESCAPES = r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|\(B|[=>])"
+# And backspaces: ksh draws its line anew, and goes back over it, when it is told how wide the terminal is.
+ESCAPES = r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|\(B|[=>])|\x08"
 
 
 class Prompt:

@@ -86,7 +86,7 @@ def log(folder: Path) -> list[str]:
 
 
 def wait_for(folder: Path, line: str) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while line not in log(folder):
         assert time.monotonic() < until, log(folder)
         time.sleep(0.02)
@@ -155,7 +155,7 @@ def test_sigterm_reaches_a_waited_child_once_and_its_code_counts(
     profile(tmp_path, CHILD.format(code=code))
     process = start(tmp_path, "waited", launched)
     process.terminate()
-    _, told = process.communicate(timeout=20)
+    _, told = process.communicate(timeout=60)
     assert log(tmp_path)[1:] == ["SIGTERM", "ended"]
     # A child that says 0 has to have made the tables, signal or not.
     assert process.returncode == (code or 65), told
@@ -168,7 +168,7 @@ def test_death_by_signal_of_a_waited_child_is_128_and_more(
     profile(tmp_path, DEFAULT)
     process = start(tmp_path, "waited", launched)
     os.kill(child_pid(tmp_path), getattr(signal, name))
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + getattr(signal, name)
 
 
@@ -178,7 +178,7 @@ def test_ctrl_c_without_a_terminal_is_passed_on_at_once(
     profile(tmp_path, CHILD.format(code=5))
     process = start(tmp_path, "waited", launched, start_new_session=True)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert log(tmp_path)[1:] == ["SIGINT", "ended"]
     assert process.returncode == 130
 

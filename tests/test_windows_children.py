@@ -281,7 +281,7 @@ def test_what_a_batch_file_leaves_running_is_not_ended(windows: Windows, tmp_pat
     python = windows.run(["python", "-c", "import sys; print(sys.base_prefix)"], tmp_path).stdout.strip()
     text_file(tmp_path / "go.cmd", "@echo off", f'start "" /b "{python}\\python.exe" -IS late.py >nul 2>nul <nul')
     assert windows.run(["autopack-run", "p", "exec", ".\\go.cmd"], tmp_path).returncode == 0
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not (tmp_path / "late").exists() and time.monotonic() < until:
         time.sleep(0.1)
     assert (tmp_path / "late").exists()
