@@ -67,12 +67,25 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
+PLACE_OPTIONS = ("host", "hostaddr", "port", "service", "unix_socket")
+"""Behind a URL's ?: where the server is."""
+SAFE_OPTIONS = (
+    *("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs"),
+    *PLACE_OPTIONS,
+)
+"""Behind a URL's ?: what cannot hold a secret."""
+_PLACE = re.compile(r"(?:[A-Za-z0-9._:/,-]|%2F)+", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w .-]+")
+
 # A URL's user, up to the colon in front of its password, which goes on to the last @ of the word, and what stands
-# behind its ?. A URL taken for a path loses a slash, and on Windows it gets backslashes, which JSON doubles. Nothing
-# here may take more than linear time: a server's output may have lines of megabytes.
+# behind its ?, up to the quotation mark in which the URL stands. A URL taken for a path loses a slash, and on Windows
+# it gets backslashes, which JSON doubles. Nothing here may take more than linear time: a server's output may have lines
+# of megabytes.
 _WORD = re.compile(r"\S+")
 _CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:/\\@?]*:")
-_OPTIONS = re.compile(r"(\w://[^\s?]{0,2000}\?)[^\s'\",;)]+")
+_QUOTED = re.compile(r"('\w{1,20}(?:\+\w{1,20})?://[^\s?']{0,2000}\?)([^\s'\"]+)")
+_BARE = re.compile(r"(\w://[^\s?]{0,2000}\?)([^\s\"]+)")
+_AFTER_A_URL = "'`.,;:)]}>"  # in a text
 
 
 def _without_password(word: re.Match[str]) -> str:
@@ -80,6 +93,25 @@ def _without_password(word: re.Match[str]) -> str:
     last = text.rfind("@")
     found = _CREDENTIALS.search(text, 0, last) if last > 0 else None
     return f"{text[: found.end()]}***{text[last:]}" if found else text
+
+
+def shown_options(query: str) -> str:
+    """What stands behind a URL's ?, by an allow list: *** for what may hold a secret."""
+    return "&".join(dict.fromkeys(map(_shown_option, query.split("&"))))
+
+
+def _shown_option(option: str) -> str:
+    name, _, value = option.partition("=")
+    form = _PLACE if name in PLACE_OPTIONS else _PLAIN
+    if name not in SAFE_OPTIONS:
+        return "***"
+    return option if not value or form.fullmatch(value) else f"{name}=***"
+
+
+def _without_options(url: re.Match[str]) -> str:
+    options = url[2].rstrip(_AFTER_A_URL)
+    shown = shown_options(options)
+    return url[0] if shown == options else url[1] + shown
 
 
 def masked(text: str) -> str:
@@ -91,4 +123,4 @@ def masked(text: str) -> str:
     if ":/" not in text and ":\\" not in text:
         return text
     text = _WORD.sub(_without_password, text) if "@" in text else text
-    return _OPTIONS.sub(r"\1***", text) if "?" in text else text
+    return _BARE.sub(_without_options, _QUOTED.sub(_without_options, text)) if "?" in text else text

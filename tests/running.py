@@ -55,7 +55,7 @@ def run(
     )
 
 
-def wait_until(what: Callable[[], object], seconds: float = 20, told: Callable[[], object] = lambda: "") -> None:
+def wait_until(what: Callable[[], object], seconds: float = 60, told: Callable[[], object] = lambda: "") -> None:
     """Wait until it is true, or fail after so many seconds with what `told` returns then."""
     end = time.monotonic() + seconds
     while not what():

@@ -92,7 +92,7 @@ def test_no_secret_no_markup_and_nothing_of_this_machine_is_in_it(tmp_path: Path
     shown = made(tmp_path, HOSTILE)
     assert "s3cret" not in shown
     assert str(tmp_path) not in shown
-    assert "`postgresql://user:***@db.example:5432/telemetry?***`" in shown
+    assert "`postgresql://user:***@db.example:5432/telemetry?sslmode=require&***`" in shown
     assert "\u202e" not in shown
     assert "\x1b" not in shown
     assert "<script" not in shown

@@ -24,6 +24,12 @@ PIECE = 65_536
         (f"a {URL} b {URL}?x=1\r\nlast", f"a {CLEAN} b {CLEAN}?***\r\nlast"),
         ("\udcff" + URL, "\udcff" + CLEAN),
         ('{"url": "mysql://h/d?password=x1", "n": 1}', '{"url": "mysql://h/d?***", "n": 1}'),
+        ("['mysql://h/d?password=x1', 'mysql://h?x=1']", "['mysql://h/d?***', 'mysql://h?***']"),
+        ("at mysql://h/d?password=x,1;2)3'4, at", "at mysql://h/d?*** at"),
+        ("(pg://h/d?host=/run/x&sslmode=require), at", "(pg://h/d?host=/run/x&sslmode=require), at"),
+        ("pg://h?host=/run,password=x port=1", "pg://h?host=*** port=1"),
+        ("'pg+x://h?host=/run&password=x'; run", "'pg+x://h?host=/run&***'; run"),
+        ("pg://h?sslmode=require;password=x", "pg://h?sslmode=***"),
         *((f"{'.' * (PIECE - cut)} {URL}\n", f"{'.' * (PIECE - cut)} {CLEAN}\n") for cut in (1, 20, 34, 60)),
         *((f"{'.' * (PIECE - cut)}{URL}\n", f"{'.' * (PIECE - cut)}{CLEAN}\n") for cut in (1, 2, 3, 20, 34, 60)),
         (f"{URL}\n" * 10_000, f"{CLEAN}\n" * 10_000),
@@ -42,8 +48,15 @@ def test_passwords_are_masked(tmp_path: Path, text: str, clean: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["x://u:" * 100_000, "x://" * 100_000, "u:/" * 100_000 + "@", "@" + "x://u:p" * 100_000, "?" + "x://a" * 100_000],
-    ids=["users", "schemes", "one @ at the end", "one @ at the beginning", "one ? at the beginning"],
+    [
+        "x://u:" * 100_000,
+        "x://" * 100_000,
+        "u:/" * 100_000 + "@",
+        "@" + "x://u:p" * 100_000,
+        "?" + "x://a" * 100_000,
+        "'x://a?b" * 100_000,
+    ],
+    ids=["users", "schemes", "one @ at the end", "one @ at the beginning", "one ? at the beginning", "quotes"],
 )
 def test_a_long_line_takes_linear_time(line: str) -> None:
     """Quadratic, each of them took minutes."""

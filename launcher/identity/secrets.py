@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from launcher.identity.url import SAFE_OPTIONS
+from launcher.output import SAFE_OPTIONS
 
 _PASSWORD = re.compile("PG(?:SSL)?PASSWORD|MYSQL_PWD|(?:ssl_?(?:key_?)?)?pass(?:word|wd|phrase)?", re.IGNORECASE)
 _SECRET_VARIABLES = re.compile("PG.*(?:PASS|SECRET|KEY|TOKEN).*|MYSQL_PWD")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from launcher.errors import ConfigurationError
 from launcher.identity import sqlite_path
+from launcher.output import shown_options
 
 # SQLAlchemy's own grammar (engine/url.py, `_parse_url`), so that we see the parts that it would see.
 _URL = re.compile(
@@ -35,16 +36,10 @@ _MISTAKEN = {
 _NO_DATABASE = ("http", "https", "ftp", "redis", "mongodb")
 DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
 """By dialect; a URL without a port means these."""
-PLACE_OPTIONS = ("host", "hostaddr", "port", "service", "unix_socket")
-SAFE_OPTIONS = (
-    *("application_name", "charset", "connect_timeout", "sslmode", "target_session_attrs"),
-    *PLACE_OPTIONS,
-)
 # Where libpq looks when nothing says a host (Debian's, others' and psycopg[binary]'s); nothing is written there.
 _LIBPQ_DEFAULTS = ("", "localhost") if os.name == "nt" else ("", "/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S108
 _WITH_PORT = re.compile(r"[A-Za-z0-9.-]*:[0-9]*")
 _HOST = re.compile(r"[A-Za-z0-9._:/-]+")
-_PLACE = re.compile(r"(?:[A-Za-z0-9._:/,-]|%2F)+", re.IGNORECASE)
 _USER = re.compile(r"[\w.-]+")  # no blank: it may stand where a colon was meant, and a password behind it
 _OPTION = re.compile(r"[&;]\w+=")
 _WORD = re.compile(r"[\w .-]+")
@@ -240,19 +235,9 @@ def _shown(match: re.Match[str]) -> str:
     host = f"[{_known(match['host6'], _HOST)}]" if match["host6"] else _known(match["host"], _HOST)
     port = f":{match['port']}" if match["port"] else ""
     database = f"/{_known(match['database'], _WORD)}" if match["database"] is not None else ""
-    return f"{scheme}://{user}{host}{port}{database}{_shown_query(match['query'])}"
+    options = f"?{shown_options(match['query'])}" if match["query"] else ""
+    return f"{scheme}://{user}{host}{port}{database}{options}"
 
 
 def _known(text: str | None, form: re.Pattern[str]) -> str:
     return text if text and form.fullmatch(text) else ("***" if text else "")
-
-
-def _shown_query(query: str | None) -> str:
-    if not query:
-        return ""
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    shown = [
-        f"{name}={_known(value, _PLACE if name in PLACE_OPTIONS else _WORD)}" if name in SAFE_OPTIONS else "***"
-        for name, _, value in pairs
-    ]
-    return "?" + "&".join(dict.fromkeys(shown))
