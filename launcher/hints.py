@@ -36,16 +36,16 @@ def command_line(*words: str) -> str:
     return f"{' '.join(words)}  (no line to type: this shell cannot hold these words)"
 
 
-def install_line(package: str, extra: str = "") -> str:
-    """The line that brings the package to where the launcher runs; extra: of ours, which an installed tool takes.
+def install_line(*packages: str, extra: str = "") -> str:
+    """The line that brings the packages to where the launcher runs; extra: of ours, which an installed tool takes.
 
     What uv makes has no pip of its own.
     """
     from importlib.util import find_spec
 
     if find_spec("pip"):
-        return command_line(sys.executable, "-m", "pip", "install", package)
-    line = command_line("uv", "pip", "install", "--python", sys.executable, package)
+        return command_line(sys.executable, "-m", "pip", "install", *packages)
+    line = command_line("uv", "pip", "install", "--python", sys.executable, *packages)
     return f'{line}  or, for an installed tool, in its checkout: uv tool install ".[{extra}]"' if extra else line
 
 

@@ -76,6 +76,7 @@ def page(file: ProfileFile) -> str:
     from shells.base import CannotCarry
 
     profile, made = _first(file)
+    extras = ",".join(_extras(file))
     try:
         return render_through(
             {"code": code, "span": span, "text": text},
@@ -84,6 +85,8 @@ def page(file: ProfileFile) -> str:
             file=os.path.basename(file.source.path),
             profiles=[_row(each, file) for each in file.profiles.values()],
             profile=profile.name if profile else "",
+            extras=extras,
+            installed=f'".[{extras}]"' if extras else ".",
             variables=list(asked(file)),
             unprovable=bool(profile and unprovable(file, profile)),
             scripts=bool(profile and _has_scripts(file, profile, made)),
@@ -164,6 +167,13 @@ def _place(url: str) -> str:
         return parse_database_url(url, "the profile file", None).shown
     except ConfigurationError:  # with placeholders it is no URL yet
         return f"{scheme}://***" if rest and scheme.isalnum() else "***"
+
+
+def _extras(file: ProfileFile) -> list[str]:
+    """The extras with the drivers of its databases; every one where the URL is a placeholder that may be any."""
+    schemes = [database.table["url"].partition(":")[0].partition("+")[0] for database in file.databases.values()]
+    drivers = {"postgresql": ("postgresql",), "mysql": ("mysql", "mariadb")}
+    return [extra for extra, names in drivers.items() if any(name in names or "{" in name for name in schemes)]
 
 
 def _set_line(shell: "Shell", name: str) -> str:

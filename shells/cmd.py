@@ -145,11 +145,16 @@ class Cmd:
     def typed(self, words: Sequence[str]) -> str:
         """Return the command line for the prompt.
 
-        Raise CannotCarry for % and what is not printable: there no character takes the meaning of % away.
+        Raise CannotCarry for a second % and what is not printable: there no character takes the meaning of % away, but
+        one that nothing closes means itself.
         """
+        return self._typed(words, 1)
+
+    def _typed(self, words: Sequence[str], percents: int) -> str:
         for word in words:
             for char in word:
-                if char in '"%' or not char.isprintable():
+                percents -= char == "%"
+                if char == '"' or percents < 0 or not char.isprintable():
                     raise CannotCarry(self.name, (word, f"it holds U+{ord(char):04X}, which the prompt would read"))
         first, *rest = words
         line = [
@@ -171,7 +176,7 @@ class Cmd:
 
     def apply(self, words: Sequence[str]) -> tuple[str, ...]:
         """Return the line for the prompt, and the one through a file, which carries more."""
-        line = self.typed(words)
+        line = self._typed(words, 0)  # beside the % of for
         return for_f_line(line), file_line(line)
 
     def started(self, arguments: Sequence[str]) -> Started:

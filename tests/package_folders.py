@@ -35,7 +35,11 @@ def environment(*requirements: str, python: str = sys.executable) -> Path:
     if requirements:
         need("pypi")
         uv = shutil.which("uv")
-        pip = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", "--python", str(program), "install"]
+        pip = (
+            [uv, "pip", "install", "--compile-bytecode"]
+            if uv
+            else [sys.executable, "-m", "pip", "--python", str(program), "install"]
+        )
         _do([*pip, "-q", *(["--python", str(program)] if uv else []), *requirements])
     return program
 
@@ -64,7 +68,7 @@ def pypi() -> str | None:
 
 def _installer(python: str) -> list[str]:
     if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "-q", "--python", python]
+        return [uv, "pip", "install", "-q", "--compile-bytecode", "--python", python]
     return [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
 
 

@@ -23,9 +23,10 @@ SUITES = {
         "8.5.1",
         [PYTEST],
         [f"--ignore-glob=*/test_{name}.py" for name in _LEFT_OUT],
+        ["exec"],
     ),
     # IPython writes into the home folder.
-    "python-dotenv": ("1.2.4", ["click==8.5.1", PYTEST], ["--ignore=tests/test_ipython.py"]),
+    "python-dotenv": ("1.2.4", ["click==8.5.1", PYTEST], ["--ignore=tests/test_ipython.py"], ["exec", "task"]),
     "sqlite-utils": (
         "4.2.1",
         ["click==8.5.1", "hypothesis==6.170.17", "cogapp==3.6.0", "tabulate==0.10.0", PYTEST],
@@ -37,9 +38,9 @@ SUITES = {
                 *("docs", "enable_counts", "hypothesis", "mutator_transactions", "transform"),
             )
         ],
+        ["task"],
     ),
 }
-HOW = ("without", "exec", "task")
 
 
 def outcomes(report: Path) -> dict[str, str]:
@@ -102,30 +103,32 @@ def play(folder: Path, how: str, packages: Path, options: list[str]) -> "subproc
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], dict]]:  # type: ignore[type-arg]
     """The tests that clear the environment, and what came of its suite each way: the finished process and the outcomes."""
     name = request.param
-    version, needs, options = SUITES[name]
+    version, needs, options, ways = SUITES[name]
+    how = ["without", *ways]
     packages = installed(f"{name}=={version}", *needs)
     unpacked = source(name, version)
     # Names of one length: where a path's length shows in a test's output, it is the same.
-    folders = {how: tmp_path_factory.mktemp(f"{how:_<8}") for how in HOW}
+    folders = {each: tmp_path_factory.mktemp(f"{each:_<8}") for each in how}
     for folder in folders.values():
         shutil.copytree(unpacked, folder / "project")
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
-        runs = dict(zip(HOW, pool.map(lambda how: play(folders[how], how, packages, options), HOW), strict=True))
-    yield clearing(unpacked), {how: (runs[how], outcomes(folders[how] / "report.xml")) for how in HOW}
+        runs = dict(zip(how, pool.map(lambda each: play(folders[each], each, packages, options), how), strict=True))
+    yield clearing(unpacked), {each: (runs[each], outcomes(folders[each] / "report.xml")) for each in how}
     for folder in folders.values():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.slow
 @pytest.mark.posix  # the lab has no PyPI, and these suites are slow there
-@pytest.mark.parametrize("how", HOW[1:])
-def test_the_suite_comes_out_the_same(played: tuple[set[str], dict], how: str) -> None:  # type: ignore[type-arg]
+def test_the_suite_comes_out_the_same(played: tuple[set[str], dict]) -> None:  # type: ignore[type-arg]
     clears, runs = played
-    _, plain = runs["without"]
-    done, guarded = runs[how]
+    _, plain = runs.pop("without")
     assert list(plain.values()).count("passed") > 200
-    assert guarded.keys() == plain.keys()
-    different = {test: (plain[test], guarded[test]) for test in plain if plain[test] != guarded[test]}
-    if how == "task":
-        different = {test: pair for test, pair in different.items() if test.split("::")[1].split("[")[0] not in clears}
-    assert not different, f"{different}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    for how, (done, guarded) in runs.items():
+        assert guarded.keys() == plain.keys()
+        different = {test: (plain[test], guarded[test]) for test in plain if plain[test] != guarded[test]}
+        if how == "task":
+            different = {
+                test: pair for test, pair in different.items() if test.split("::")[1].split("[")[0] not in clears
+            }
+        assert not different, f"{how}: {different}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"

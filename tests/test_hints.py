@@ -102,10 +102,20 @@ def test_a_hint_is_typed_in_the_folder_of_whoever_started_the_script(
             assert Plan(file, file.profile("p"), None, Request(file=given), variables).spoken == expected
 
 
-@pytest.mark.parametrize(("name", "said"), [("x.toml", "x.toml"), ("50%.toml", "NAME")])
+def test_cmd_is_given_a_path_with_one_percent_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOPACK_RUN_SHELL", "cmd")
+    path = os.path.join(os.path.abspath("O'Brien & S\u00f6hne"), "50% off! [x].toml")
+    assert command_line("autopack-run", "-f", path, "check") == f'autopack-run -f "{path}" check'
+    assert quoted(path) == f'"{path}"'
+    assert set_line("A", "50% off") == 'set "A=50% off"'
+    assert set_line("A", "%PATH%", "") == ""
+    assert command_line("a", "50%", "b", "5%").endswith("(no line to type: this shell cannot hold these words)")
+
+
+@pytest.mark.parametrize(("name", "said"), [("x.toml", "x.toml"), ("50%%.toml", "NAME")])
 def test_a_path_that_cmd_cannot_hold_is_told_in_words(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
     monkeypatch.setenv("AUTOPACK_RUN_SHELL", "cmd")
-    path = os.path.join(os.path.abspath("50% off"), name)
+    path = os.path.join(os.path.abspath("50% %off"), name)
     assert quoted(path) == f'"(cd to its folder first) {said}"'
     line = command_line("autopack-run", "-f", path, "onboarding")
     if said == "NAME":
@@ -134,7 +144,8 @@ def test_a_variable_that_the_shell_keeps_is_told_in_words(monkeypatch: pytest.Mo
     [
         ("a $HOME", "bash", ""),
         ("a\\b", "bash", ""),
-        ("50% off", "cmd", ""),
+        ("50% %off", "cmd", ""),
+        ("50% off", "cmd", '; or in this shell: set "DATABASE_URL=sqlite:///{}/NAME.db"'),
         ("50% off", "bash", "; or in this shell: export DATABASE_URL='sqlite:///{}/NAME.db'"),
     ],
 )

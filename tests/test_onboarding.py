@@ -88,6 +88,22 @@ def test_it_is_written_once_compared_and_never_over_a_foreign_page(tmp_path: Pat
     assert (home / "docs" / "DAY1.md").is_file()
 
 
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        (["sqlite:///x.db", "mssql://h/d"], "."),
+        (["sqlite:///x.db", "postgresql+psycopg://{env:U}@h/d"], '".[postgresql]"'),
+        (["mariadb://h/d", "mysql+pymysql://h/e"], '".[mysql]"'),
+        (["{env:ANY}"], '".[postgresql,mysql]"'),
+    ],
+)
+def test_it_installs_the_drivers_of_the_files_databases(tmp_path: Path, urls: list[str], said: str) -> None:
+    text = "".join(f"[databases.d{number}]\nurl = '{url}'\n" for number, url in enumerate(urls))
+    shown = made(tmp_path, text + "[profiles.p]\ndatabase = 'd0'\n")
+    assert f"`uv tool install {said}`" in shown
+    assert f"`pipx install {said}`" in shown
+
+
 def test_no_secret_no_markup_and_nothing_of_this_machine_is_in_it(tmp_path: Path) -> None:
     shown = made(tmp_path, HOSTILE)
     assert "s3cret" not in shown

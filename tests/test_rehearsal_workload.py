@@ -559,4 +559,4 @@ def test_serve_without_its_extra(workload: Workload) -> None:
     (workload.folder / "starlette.py").write_text(stub, encoding="utf-8")
     code, out, err = workload.run("serve")
     assert (code, out) == (1, "")
-    assert err == 'error: serve needs starlette and uvicorn: pip install "autopack-run[rehearsal]"\n'
+    assert err == "error: serve needs starlette and uvicorn: pip install starlette uvicorn\n"

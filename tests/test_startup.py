@@ -44,8 +44,8 @@ import autopack_run
 sys.argv[0] = "autopack-run"
 autopack_run.main()
 """
-# A fifth more than what was counted when these were written: a new library on the path is seen.
-LIMITS = {"exec": 110, "verified": 140} if sys.platform != "win32" else {"exec": 125, "verified": 155}
+# What was counted, and one more: a new library on the path is seen.
+LIMITS = {"exec": 117, "verified": 150} if sys.platform != "win32" else {"exec": 125, "verified": 155}
 
 
 @pytest.fixture

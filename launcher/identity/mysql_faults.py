@@ -171,7 +171,7 @@ def no_driver(expected: Expectation) -> ConfigurationError:
     return ConfigurationError(
         "no-driver",
         f"{expected.spot}: PyMySQL, which looks at the database before the program does, is not installed",
-        install_line("pymysql", "mysql"),
+        install_line("pymysql", extra="mysql"),
     )
 
 

@@ -114,7 +114,7 @@ def _no_driver(error: ImportError, expected: Expectation) -> ConfigurationError:
         "no-driver",
         f"{expected.spot} cannot be proven: "
         + ("psycopg is not installed beside autopack-run" if lacking else "psycopg cannot be loaded here"),
-        install_line("psycopg[binary]", "postgresql"),
+        install_line("psycopg[binary]", extra="postgresql"),
     )
 
 

@@ -60,7 +60,7 @@ def serve(host: str, port: int) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
             raise
-        raise WorkloadError('serve needs starlette and uvicorn: pip install "autopack-run[rehearsal]"') from None
+        raise WorkloadError("serve needs starlette and uvicorn: pip install starlette uvicorn") from None
     return serve_on(host, port, stop)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from launcher.discovery import FILE_NAME
 from launcher.errors import INTERRUPTED, ConfigurationError, WrongDataError
+from launcher.hints import install_line
 from launcher.identity.expectation import Expectation
 from launcher.identity.url import DatabaseURL, parse_database_url
 from launcher.output import tell
@@ -72,7 +73,7 @@ def _require_extra() -> None:
         raise ConfigurationError(
             "no-extra",
             f"the rehearsal needs {' and '.join(missing)}",
-            'pip install "autopack-run[rehearsal]"',
+            install_line(*missing, extra="rehearsal"),
         )
 
 
