@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 
@@ -14,7 +16,7 @@ def render_through(filters: Mapping[str, Callable[[str], str]], name: str, **val
     """The same with filters that a placeholder may put its value through, such as the `quote` of a shell."""
     from jinja2 import Environment, StrictUndefined
 
-    text = files("launcher.templates").joinpath(name).read_text(encoding="utf-8")
+    text = _folder().joinpath(name).read_text(encoding="utf-8")
     environment = Environment(
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -23,6 +25,13 @@ def render_through(filters: Mapping[str, Callable[[str], str]], name: str, **val
     )
     environment.filters.update(filters)
     return environment.from_string(text).render(values)
+
+
+def _folder() -> Traversable:
+    try:
+        return files("launcher.templates")
+    except ModuleNotFoundError:  # a checkout on Python's path, where no build has put it into the package
+        return Path(__file__).parent.with_name("templates")
 
 
 # Braces are the profile file's own placeholders, so the templates of one mark theirs with << >>.

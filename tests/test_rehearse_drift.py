@@ -129,7 +129,7 @@ def test_an_interrupted_play_leaves_no_server_behind(tmp_path: Path) -> None:
 def test_a_spoiled_play_fails(spoiled: str, source: str, told: str, tmp_path: Path) -> None:
     """The controls: the play looks at what happened, and takes nobody's word."""
     package = Path(autopack_run.__file__).parent
-    for name in ("launcher", "shells"):
+    for name in filter(lambda name: (package / name).exists(), ("launcher", "shells", "templates")):  # in a checkout
         shutil.copytree(package / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(autopack_run.__file__, tmp_path)
     shutil.copy(tmp_path / "launcher" / source, tmp_path / "launcher" / spoiled)
