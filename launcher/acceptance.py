@@ -151,12 +151,15 @@ def _original(entry: ledger.Entry, identity: Identity, expected: Expectation) ->
     if entry.kind == "sqlite":
         path = original_of(entry, expected.root)
         return _bearing(path, entry.db_id) if path and not is_at(path, identity) else ""
-    cluster, oid = entry.physical.get("system_identifier"), entry.physical.get("oid")
-    if cluster is None or oid is None or identity.physical.get("system_identifier") != cluster:
+    *servers, database = ("system_identifier", "oid") if entry.kind == "postgresql" else ("host", "port", "database")
+    known, found = entry.physical, identity.physical
+    if known.get(database) in (None, found.get(database)):
+        return ""
+    if any(known.get(key) is None or known[key] != found.get(key) for key in servers):
         return ""
     from launcher.identity import server
 
-    name = server.still_there(expected, int(oid)) if identity.physical["oid"] != oid else ""
+    name = server.still_there(expected, known, entry.db_id)
     return printable(f"database {name} of the same server") if name else ""
 
 

@@ -33,6 +33,18 @@ def maria(mariadb_server: MariaDB) -> MariaDB:
     return mariadb_server
 
 
+def test_a_copy_beside_its_original_was_not_moved(maria: MariaDB, tmp_path: Path) -> None:
+    write(tmp_path, PROFILE % maria.url("tele"))
+    assert run(["telemetry", "adopt"], tmp_path).returncode == 0
+    maria.sql("CREATE OR REPLACE DATABASE other", "GRANT ALL PRIVILEGES ON other.* TO app@'%'")
+    maria.sql(*MADE, "CREATE TABLE autopack_identity AS SELECT * FROM tele.autopack_identity", database="other")
+    write(tmp_path, PROFILE % maria.url("other"))
+    moved = run(["telemetry", "adopt", "--moved"], tmp_path)
+    assert (moved.returncode, "still there (database tele of the same server)" in moved.stderr) == (65, True)
+    maria.sql("DROP TABLE tele.autopack_identity")
+    assert run(["telemetry", "adopt", "--moved"], tmp_path).returncode == 0
+
+
 def test_from_unstamped_to_started(maria: MariaDB, tmp_path: Path) -> None:
     write(tmp_path, PROFILE % maria.url("tele"))
     before = maria.digest()

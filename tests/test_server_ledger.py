@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import last_line, run, write
@@ -40,8 +42,10 @@ class Workspace:
         server.sql(name, *(f"CREATE TABLE {table} (id int)" for table in TABLES))
         self.write()
 
-    def write(self, name: str = "", entry: str = "", more: str = "", server: Postgres | None = None) -> None:
-        url = (server or self.server).url(name or self.name)
+    def write(
+        self, name: str = "", entry: str = "", more: str = "", server: Postgres | None = None, user: str = "postgres"
+    ) -> None:
+        url = (server or self.server).url(name or self.name, user)
         write(
             self.folder,
             f"[defaults]\npython = {json.dumps(sys.executable)}\n"
@@ -69,6 +73,12 @@ class Workspace:
         assert last_line(done).startswith(f"autopack-run: {slug}: "), done.stderr
         assert all(said in done.stderr for said in says), done.stderr
         assert self.server.digest(self.name) == before
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the ledger knows."""
+        ledger = (self.folder / ".autopack-run" / "ledger.toml").read_text()
+        return dict(tomllib.loads(ledger)["databases"]["telemetry"])
 
     @property
     def db_id(self) -> str:
@@ -151,7 +161,10 @@ def test_a_standby_is_read_and_a_promoted_one_is_another(workspace: Workspace) -
     with copied(workspace.server) as standby:
         workspace.write(server=standby)
         workspace.refused("replica", "is a replica")
+        before = workspace.entry
         workspace.ok("telemetry", "serve")
+        assert before["high_water"] > 0
+        assert workspace.entry == before  # a standby's counter says nothing
         workspace.ok("telemetry", "check")
         standby.promote()
         workspace.refused("promoted", "on timeline 2, the ledger says 1", "adopt --moved")
@@ -159,6 +172,28 @@ def test_a_standby_is_read_and_a_promoted_one_is_another(workspace: Workspace) -
         workspace.ok("telemetry", "drain")
         workspace.write()
         workspace.refused("promoted", "on timeline 1, the ledger says 2")
+
+
+def test_what_a_user_may_not_see_is_not_forgotten(workspace: Workspace) -> None:
+    server, name = workspace.server, workspace.name
+    server.sql(
+        name,
+        f"CREATE ROLE low_{name} LOGIN PASSWORD '{PASSWORD}'",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO low_{name}",
+        "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint() FROM PUBLIC",
+    )
+    before = workspace.entry
+    assert before["physical"].keys() == {"system_identifier", "oid", "timeline"}
+    workspace.write(user=f"low_{name}")
+    workspace.ok("telemetry", "serve")
+    now = workspace.entry
+    assert now["physical"] == before["physical"]
+    ledger = workspace.folder / ".autopack-run" / "ledger.toml"
+    ledger.write_text(ledger.read_text().replace(f"high_water = {now['high_water']}", "high_water = 999999"))
+    aged = workspace.entry
+    workspace.refused("rolled-back", action="check")  # also where the server's number is not seen
+    assert "was rolled back" in workspace.ok("telemetry", "serve").stderr
+    assert workspace.entry == aged
 
 
 def test_without_a_stamp_the_physical_identity_must_do(tmp_path: Path, server: Postgres) -> None:

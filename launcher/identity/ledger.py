@@ -107,11 +107,20 @@ def renew(root: str, name: str, began: Identity, now: Identity, file_id: str = "
         by_file = same_id(new.db_id, file_id)
         if old is None or (by_file and not same_id(old.db_id, new.db_id)):
             entries[name] = new
-        elif same_id(old.db_id, new.db_id) and (by_file or is_same(old, began, root)):
-            mark = old.high_water if gone_back(old, now) else new.high_water
-            entries[name] = new._replace(how=old.how, since=old.since, high_water=mark)
+        elif same_id(old.db_id, new.db_id) and ((same := is_same(old, began, root)) or by_file):
+            entries[name] = _renewed(old, new, same, gone_back(old, now))
 
     _change(root, change)
+
+
+def _renewed(old: Entry, new: Entry, same: bool, older: bool) -> Entry:
+    """What this user, or a standby, cannot see of the same database is not forgotten; nor is its mark."""
+    if same:
+        unseen = {key: value for key, value in old.physical.items() if new.physical.get(key) is None}
+        new = new._replace(physical={**new.physical, **unseen})
+    if older or (same and new.high_water is None):
+        new = new._replace(high_water=old.high_water, seen=old.seen)
+    return new._replace(how=old.how, since=old.since)
 
 
 def _new(root: str, identity: Identity, how: str) -> Entry:
@@ -154,6 +163,8 @@ def same_id(one: str, other: str) -> bool:
 def gone_back(entry: Entry, identity: Identity) -> bool:
     """Whether its number is below the entry's mark, wherever it is now; the numbers of two servers say nothing.
 
+    Where a user may not see which server it is, the database's own number there has to do.
+
     SQLite's counter has 32 bits and begins again after the last.
     """
     found, server = identity.high_water, "system_identifier"
@@ -161,7 +172,9 @@ def gone_back(entry: Entry, identity: Identity) -> bool:
         return False
     if entry.kind == "sqlite":
         return (found - entry.high_water) % 2**32 >= 2**31
-    return entry.physical.get(server) == identity.physical.get(server) and found < entry.high_water
+    servers = entry.physical.get(server), identity.physical.get(server)
+    alike = entry.physical.get("oid") == identity.physical.get("oid") if None in servers else servers[0] == servers[1]
+    return alike and found < entry.high_water
 
 
 @contextlib.contextmanager

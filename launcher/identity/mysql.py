@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import WrongDataError
 from launcher.identity import mysql_faults, mysql_numbers, mysql_rights, mysql_tables
-from launcher.identity.expectation import Expectation, ServerIdentity, printable
+from launcher.identity.expectation import STAMP_TABLE, Expectation, ServerIdentity, printable
 from launcher.identity.mysql_connect import connected, limit, quoted, run
 
 if TYPE_CHECKING:
@@ -65,6 +65,19 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
             empty=empty,
             notes=notes + found.notes + rest,
         )
+
+
+def bears(database: str, db_id: str, expected: Expectation) -> bool:
+    """Whether the server has a database of that name with that db_id in its stamp; False where that cannot be seen."""
+    from sqlalchemy.exc import DBAPIError
+
+    with connected(expected) as (connection, _):
+        limit(connection, ROW_SECONDS)
+        sql = f"SELECT 1 FROM {quoted(database)}.{STAMP_TABLE} WHERE `key` = 'db_id' AND `value` = %s"
+        try:
+            return run(connection, sql, db_id).fetchone() is not None
+        except DBAPIError:  # not there, or not this user's to read
+            return False
 
 
 def _server(connection: "Connection") -> Server:

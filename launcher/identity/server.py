@@ -1,7 +1,7 @@
 """Databases on servers: the one way in, bounded by one deadline whatever the name server, the network or it does."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from launcher.errors import UNREACHABLE, ConfigurationError, LauncherError
 from launcher.identity.expectation import Expectation, ServerIdentity, Stamp
@@ -48,11 +48,19 @@ def write_stamp(expected: Expectation, stamp: Stamp, renewed: bool = False) -> N
     return _bounded(lambda: mysql_stamp.write_stamp(expected, stamp, renewed), expected)
 
 
-def still_there(expected: Expectation, oid: int) -> str:
-    """The name of the database with that oid on the expected PostgreSQL server, "" where it has none any more."""
-    from launcher.identity import postgresql
+def still_there(expected: Expectation, physical: Mapping[str, Any], db_id: str) -> str:
+    """The name of the ledger's database on the expected server, "" where it has none any more, or none to be seen.
 
-    return _bounded(lambda: postgresql.name_of(oid, expected), expected)
+    PostgreSQL: the one with its oid; MySQL and MariaDB: the one of its name, with the db_id in its stamp.
+    """
+    if KINDS[expected.url.dialect] == "postgresql":
+        from launcher.identity import postgresql
+
+        return _bounded(lambda: postgresql.name_of(int(physical["oid"]), expected), expected)
+    from launcher.identity import mysql
+
+    name = str(physical["database"])
+    return name if _bounded(lambda: mysql.bears(name, db_id, expected), expected) else ""
 
 
 def _import_first(expected: Expectation) -> None:
