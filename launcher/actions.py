@@ -5,7 +5,7 @@ from typing import Any
 from launcher import tasks
 from launcher.discovery import current_folder, find_profile_file
 from launcher.environment import process_variables
-from launcher.output import printable, say, tell, tell_bytes
+from launcher.output import printable, say, tell, tell_bytes, tell_json
 from launcher.plan import EnvForm, Plan, Request, make_plan
 from launcher.profiles import ACTIONS, Profile, ProfileFile, Task, load_profile_file
 
@@ -116,7 +116,5 @@ def explain(file: ProfileFile, profile: Profile, request: Request, name: str | N
 
 def print_json(report: dict[str, Any]) -> int:
     """Print the report; returns 0, the exit code of a report."""
-    import json
-
-    tell(json.dumps(report, indent=2))
+    tell_json(report)
     return 0

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+from typing import Any
 
 # As it was handed over (`>&-`): the entry point opens another one in its place.
 _CLOSED = sys.stdout is None
@@ -19,10 +20,34 @@ class OutputLost(Exception):  # noqa: N818 - it is no error of ours
 
 def tell(text: str) -> None:
     """Print the text and a line end to standard output. Raises OutputLost where that fails."""
+    _tell(masked(text))
+
+
+def _tell(text: str) -> None:
     try:
-        print(masked(text), flush=True)
+        print(text, flush=True)
     except OSError as error:
         raise OutputLost(error) from None
+
+
+def tell_json(report: Any) -> None:
+    """Print the report as JSON. Raises OutputLost where that fails."""
+    _tell(json_text(report, ascii_only=True))
+
+
+def json_text(report: Any, ascii_only: bool = False) -> str:
+    """The report as JSON, masked before it is encoded: afterwards a quotation mark would not be seen as one."""
+    import json
+
+    return json.dumps(_masked_all(report), indent=2, ensure_ascii=ascii_only)
+
+
+def _masked_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {masked(key): _masked_all(each) for key, each in value.items()}
+    return [_masked_all(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def tell_bytes(data: bytes) -> None:
@@ -82,9 +107,15 @@ _PLAIN = re.compile(r"[\w .-]+")
 # it gets backslashes, which JSON doubles. Nothing here may take more than linear time: a server's output may have lines
 # of megabytes.
 _WORD = re.compile(r"\S+")
-_CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:/\\@?]*:")
-_QUOTED = re.compile(r"('\w{1,20}(?:\+\w{1,20})?://[^\s?']{0,2000}\?)([^\s'\"]+)")
-_BARE = re.compile(r"(\w://[^\s?]{0,2000}\?)([^\s\"]+)")
+_CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:@?]*:")
+_QUOTED = re.compile(r"('\w{1,20}(?:\+\w{1,20})?:[/\\]{1,4}[^\s?']{0,2000}\?)([^\s'\"]+)")
+_BARE = re.compile(r"(\w:[/\\]{1,4}[^\s?]{0,2000}\?)([^\s\"]+)")
+# What nobody can take apart: a whole one, as we quote what was typed, with a blank or a " in it.
+_SPOILED = re.compile(
+    r"'(\w{2,20}(?:\+\w{1,20})?:[/\\]{1,4})(?=[^'\n]{0,2000}[ \"])[^'\n@?]{0,2000}[@?][^'\n]{0,2000}'"
+)
+# Without an @, what stands behind the colon is no password where it may be a port, or a word for one.
+_UNFINISHED = re.compile(r"(\w://[^\s:/\\@?\[\]'\"]{1,200}:)(?!\d{1,5}(?:\W|$)|[{<$%]|PORT)[^\s/@?'\"`,;)\]]+")
 _AFTER_A_URL = "'`.,;:)]}>"  # in a text
 
 
@@ -122,5 +153,7 @@ def masked(text: str) -> str:
     """
     if ":/" not in text and ":\\" not in text:
         return text
+    text = _SPOILED.sub(r"'\1***'", text) if "'" in text else text
     text = _WORD.sub(_without_password, text) if "@" in text else text
+    text = _UNFINISHED.sub(r"\1***", text)
     return _BARE.sub(_without_options, _QUOTED.sub(_without_options, text)) if "?" in text else text

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Self
 
-from launcher.output import masked
+from launcher.output import json_text
 from launcher.own_folder import make_own_folder, own_folder, try_lock
 
 KEPT = 20
@@ -73,7 +73,7 @@ class RunFolder:
 
 def write_json(path: str, report: dict[str, Any]) -> None:
     """Write the report whole or not at all; into what is no file (a pipe, a device) as it comes. Raises OSError."""
-    text = masked(json.dumps(report, indent=2, ensure_ascii=False)) + "\n"
+    text = json_text(report) + "\n"
     path = os.path.realpath(path)  # a link stays one
     if os.path.exists(path) and not os.path.isfile(path):
         _write(path, text)

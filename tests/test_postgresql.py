@@ -51,11 +51,12 @@ def test_all_that_there_is_to_know(there: Postgres) -> None:
         "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = 'main'),"
         " pg_snapshot_xmax(pg_current_snapshot())::text, current_setting('server_version') FROM pg_control_system()",
     )[0]
+    ((stamp_oid,),) = there.sql("main", "SELECT oid::int FROM pg_class WHERE relname = 'autopack_identity'")
     assert identity == ServerIdentity(
         "postgresql",
         f"postgresql+psycopg://postgres:***@127.0.0.1:{there.port}/main",
         "main",
-        {"system_identifier": system, "oid": oid, "timeline": 1},
+        {"system_identifier": system, "oid": oid, "timeline": 1, "stamp_oid": stamp_oid},
         version,
         "public",
         False,
@@ -146,7 +147,9 @@ class TestWhoMayNotKnow:
             identity = found(url, writes=False, tables=OURS)
         finally:
             there.sql("main", f"GRANT EXECUTE ON {functions} TO public")
-        assert identity.physical == {"system_identifier": None, "oid": identity.physical["oid"], "timeline": None}
+        assert identity.physical["oid"]
+        assert identity.physical["stamp_oid"]
+        assert (identity.physical["system_identifier"], identity.physical["timeline"]) == (None, None)
         assert (identity.stamp, identity.high_water, identity.settled) == (STAMP, None, None)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import last_line, run, write
+from running import last_line, run, wait_until, write
 
 pytestmark = pytest.mark.posix
 pytest.importorskip("psycopg")
@@ -129,6 +129,27 @@ def test_a_restored_dump_is_accepted_by_its_own_command(workspace: Workspace) ->
     workspace.ok("telemetry", "drain")
 
 
+def test_a_dump_put_back_over_it_is_told(workspace: Workspace) -> None:
+    name, dump = workspace.name, str(workspace.server.folder / "dump2")
+    workspace.server.run("pg_dump", "-U", "postgres", "-Fc", "-f", dump, name)
+    workspace.server.sql(name, "INSERT INTO runs VALUES (1)")
+    workspace.ok("telemetry", "drain")
+    workspace.server.run("pg_restore", "-U", "postgres", "--clean", "-d", name, dump)
+    workspace.refused("copied-or-moved", "stamp_oid", "adopt --restored")
+    workspace.ok("telemetry", "adopt", "--restored")
+    workspace.ok("telemetry", "drain")
+
+
+def test_a_clone_of_the_schema_is_told(workspace: Workspace) -> None:
+    server, name = workspace.server, workspace.name
+    tables = (*TABLES, "autopack_identity")
+    server.sql(name, "CREATE SCHEMA stage", *(f"CREATE TABLE stage.{each} AS TABLE public.{each}" for each in tables))
+    server.sql(name, f"ALTER DATABASE {name} SET search_path = stage")
+    workspace.refused("copied-or-moved", "stamp_oid")
+    server.sql(name, f"ALTER DATABASE {name} RESET search_path")
+    workspace.ok("telemetry", "drain")
+
+
 def test_replaced_in_place(workspace: Workspace) -> None:
     workspace.server.sql(workspace.name, f"UPDATE autopack_identity SET value = '{OTHER_ID}' WHERE key = 'db_id'")
     workspace.refused("replaced", f"found db_id {OTHER_ID}", f"--accept db_id={OTHER_ID} telemetry adopt")
@@ -174,6 +195,20 @@ def test_a_standby_is_read_and_a_promoted_one_is_another(workspace: Workspace) -
         workspace.refused("promoted", "on timeline 1, the ledger says 2")
 
 
+def test_a_standby_of_a_promoted_one_is_on_its_timeline(workspace: Workspace) -> None:
+    with copied(workspace.server) as promoted, copied(promoted) as follower:
+        promoted.promote()
+        promoted.sql(workspace.name, "INSERT INTO runs VALUES (900)")
+        count = "SELECT count(*) FROM runs WHERE id = 900"
+        wait_until(lambda: follower.sql(workspace.name, count) == [(1,)])
+        workspace.write(server=follower)
+        workspace.refused("promoted", "on timeline 2, the ledger says 1", action="serve")
+        workspace.write(server=promoted)
+        workspace.ok("telemetry", "adopt", "--moved")
+        workspace.write(server=follower)
+        workspace.ok("telemetry", "serve")
+
+
 def test_what_a_user_may_not_see_is_not_forgotten(workspace: Workspace) -> None:
     server, name = workspace.server, workspace.name
     server.sql(
@@ -183,7 +218,7 @@ def test_what_a_user_may_not_see_is_not_forgotten(workspace: Workspace) -> None:
         "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint() FROM PUBLIC",
     )
     before = workspace.entry
-    assert before["physical"].keys() == {"system_identifier", "oid", "timeline"}
+    assert before["physical"].keys() == {"system_identifier", "oid", "timeline", "stamp_oid"}
     workspace.write(user=f"low_{name}")
     workspace.ok("telemetry", "serve")
     now = workspace.entry

@@ -30,6 +30,18 @@ PIECE = 65_536
         ("pg://h?host=/run,password=x port=1", "pg://h?host=*** port=1"),
         ("'pg+x://h?host=/run&password=x'; run", "'pg+x://h?host=/run&***'; run"),
         ("pg://h?sslmode=require;password=x", "pg://h?sslmode=***"),
+        ("/x/pg:/h/db?password=x cannot be read", "/x/pg:/h/db?*** cannot be read"),
+        ("no profile 'pg://h/db?password=a\"b c' in x", "no profile 'pg://***' in x"),
+        ("no profile 'pg://u:a b@h/db' in x", "no profile 'pg://***' in x"),
+        ("'pg://u/x:a@h/db', 'pg://u:a'", "'pg://u/x:***@h/db', 'pg://u:***'"),
+        *(
+            (text, text)
+            for text in (
+                "http://127.0.0.1:{port}/a http://h:80, http://h:PORT 'http://h:8000'",
+                "sqlite:///C:/a b/x.db 'sqlite:///C:/a b/x.db' C:\\Program Files\\x 'C:\\a b\\x?y'",
+                "postgresql://USER@HOST:PORT/DATABASE pg://[::1]:5432/db",
+            )
+        ),
         *((f"{'.' * (PIECE - cut)} {URL}\n", f"{'.' * (PIECE - cut)} {CLEAN}\n") for cut in (1, 20, 34, 60)),
         *((f"{'.' * (PIECE - cut)}{URL}\n", f"{'.' * (PIECE - cut)}{CLEAN}\n") for cut in (1, 2, 3, 20, 34, 60)),
         (f"{URL}\n" * 10_000, f"{CLEAN}\n" * 10_000),
@@ -50,13 +62,22 @@ def test_passwords_are_masked(tmp_path: Path, text: str, clean: str) -> None:
     "line",
     [
         "x://u:" * 100_000,
+        "'pg://a \"" * 100_000,
         "x://" * 100_000,
         "u:/" * 100_000 + "@",
         "@" + "x://u:p" * 100_000,
         "?" + "x://a" * 100_000,
         "'x://a?b" * 100_000,
     ],
-    ids=["users", "schemes", "one @ at the end", "one @ at the beginning", "one ? at the beginning", "quotes"],
+    ids=[
+        "users",
+        "spoiled",
+        "schemes",
+        "one @ at the end",
+        "one @ at the beginning",
+        "one ? at the beginning",
+        "quotes",
+    ],
 )
 def test_a_long_line_takes_linear_time(line: str) -> None:
     """Quadratic, each of them took minutes."""

@@ -33,8 +33,12 @@ SELECT pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 _SYSTEM = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
-_STANDBY_TIMELINE = "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()"
-# pg_control_checkpoint lags behind a promotion; the name of the WAL file being written begins with the timeline.
+# The first lags behind a promotion of the server that a standby follows.
+_STANDBY_TIMELINE = """
+SELECT GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
+                (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery()))
+"""
+# pg_control_checkpoint lags behind a promotion, too; the name of the WAL file being written begins with the timeline.
 _PRIMARY_TIMELINE = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())"
 _SNAPSHOT = """
 SELECT pg_catalog.pg_snapshot_xmax(s)::text || ' ' || pg_catalog.pg_snapshot_xmin(s)::text
@@ -118,6 +122,8 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
             "system_identifier": _optional(db, _SYSTEM),
             "oid": int(server.oid),
             "timeline": _timeline(db, server.replica),
+            # A clone of the schema has another, and so has what pg_restore --clean has put back.
+            "stamp_oid": found.tables[STAMP_TABLE].oid if stamp else None,
         },
         server.version,
         found.schema,

@@ -18,7 +18,7 @@ OTHERS = 50
 # By name through the index of pg_class, so that neither rows nor other tables cost anything. Another session's
 # temporary tables are nobody's here; our own session may have some, since a pooler hands sessions on.
 _RELATIONS = """
-SELECT n.nspname, c.relname, c.relkind::text, pg_catalog.pg_table_is_visible(c.oid),
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_catalog.pg_table_is_visible(c.oid),
        n.oid = pg_catalog.pg_my_temp_schema(),
        pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
@@ -59,6 +59,7 @@ class Relation(NamedTuple):
     """A table or view. kind: pg_class.relkind. visible: its bare name means it. usage: of its schema. reads, writes:
     may this role."""
 
+    oid: int
     schema: str
     name: str
     kind: str
