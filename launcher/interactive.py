@@ -15,7 +15,7 @@ from launcher.programs import find_program
 from launcher.shell_choice import choose_shell
 from shells.base import CannotCarry, Shell
 from shells.detect import VARIABLE, Detection
-from shells.session import KEEP, Session, copies
+from shells.session import KEEP, Session, copies, is_ours
 from shells.unix import LONGEST_STRING
 
 INSIDE = "AUTOPACK_RUN_SHELLS"
@@ -39,6 +39,7 @@ def open_shell(plan: Plan, name: str | None) -> int:
     values = _values(plan)
     session = shell.session("".join(f"({each}) " for each in profiles), list(values))
     _refuse_altered(plan, shell, session, values)
+    _refuse_spoiled(plan, shell, session)
     _set_variables(plan, session, values, profiles)
     if session.asks:
         _refuse_moved(plan, program, session)
@@ -128,8 +129,24 @@ def _refuse_altered(plan: Plan, shell: Shell, session: Session, values: dict[str
         )
 
 
+def _refuse_spoiled(plan: Plan, shell: Shell, session: Session) -> None:
+    """Wherever such a variable comes from, the user's own files would then have the last word."""
+    from launcher.hints import unset_line
+
+    for name, word in session.spoils.items():
+        text = plan.environment.text(name)
+        if text is not None and (not word or word in text.split(":")):
+            raise ConfigurationError(
+                "cannot-carry",
+                f"{shell.name} would start outside the profile: {name} is set{f' and has {word}' if word else ''}",
+                f"{unset_line(name)}; or another shell (--shell NAME), or autopack-run {plan.spoken} exec CMD",
+            )
+
+
 def _altered(session: Session, name: str, text: str | None) -> str:
     """Why the session cannot keep this variable as it is, or ""."""
+    if is_ours(name if session.reads else name.upper()):
+        return "the interactive shell is started with a variable of this name"
     # A child of cmd gets all that cmd itself has, so there it cannot be unset either.
     if (name if session.reads else name.upper()) in session.own and (text is not None or not session.reads):
         return "the interactive shell sets it itself, so its children would get another value"

@@ -7,8 +7,10 @@ so a killed shell leaves nothing either, and neither a value nor a name is seen 
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start")
@@ -55,8 +57,10 @@ class Session(NamedTuple):
 
     reads: whether the shell itself reads the values and hands them on, so that its children get only what it can carry.
     longest: a value with more characters stands as it was handed over, and is not put back. most: so many characters
-    may all names have together. own: variables that the session sets to something else. asks: words by which the
-    program, started with `variables`, tells at the end of its output, behind a NUL, the ZDOTDIR that it goes by.
+    may all names have together. own: variables that the session sets to something else. spoils: variables with which
+    the shell would not read our file, or not to its end; a word stands for one of a list that colons separate. asks:
+    words by which the program, started with `variables`, tells at the end of its output, behind a NUL, the ZDOTDIR that
+    it goes by.
     """
 
     words: tuple[str, ...]
@@ -65,7 +69,13 @@ class Session(NamedTuple):
     longest: int = sys.maxsize
     most: int = sys.maxsize
     own: frozenset[str] = frozenset()
+    spoils: Mapping[str, str] = MappingProxyType({})
     asks: tuple[str, ...] = ()
+
+
+def is_ours(name: str) -> bool:
+    """Whether the session itself needs the variable of that name."""
+    return name in (_MARK, _FILE) or name == KEEP or name.startswith(f"{KEEP}_")
 
 
 def copies(session: Session, values: Mapping[str, str | None], before: Callable[[str], str | None]) -> dict[str, str]:
@@ -84,7 +94,9 @@ def copies(session: Session, values: Mapping[str, str | None], before: Callable[
 def bash(mark: str, names: Iterable[str]) -> Session:
     """bash, which reads another file in place of ~/.bashrc."""
     own = frozenset(["PS1", "PROMPT_COMMAND"])
-    return Session(("--rcfile", _path("bash.sh"), "-i"), _variables(_escaped(mark), names), own=own)
+    # In POSIX mode it reads the file of ENV alone.
+    spoils = {"FUNCNEST": "", "POSIXLY_CORRECT": "", "POSIX_PEDANTIC": "", "SHELLOPTS": "posix"}
+    return Session(("--rcfile", _path("bash.sh"), "-i"), _variables(_escaped(mark), names), own=own, spoils=spoils)
 
 
 def zsh(mark: str, names: Iterable[str]) -> Session:
@@ -96,7 +108,9 @@ def zsh(mark: str, names: Iterable[str]) -> Session:
 
 def env_file(mark: str, names: Iterable[str], own: frozenset[str]) -> Session:
     """sh and those of its kin that have no other way: they read the file that ENV names, after expanding the name."""
-    variables = {**_variables(_escaped(mark), names), "ENV": f"${_FILE}", _FILE: _path("sh.sh")}
+    path = _path("sh.sh")
+    plain = re.fullmatch(r"[\w./:-]+", path, re.ASCII)  # mksh expands no variable there
+    variables = {**_variables(_escaped(mark), names), "ENV": path if plain else f"${_FILE}", _FILE: path}
     return Session(("-i",), variables, own=own)
 
 

@@ -19,6 +19,7 @@ from terminal import FILES, LONGEST, Console, Place, shells, stands
 
 from launcher import interactive
 from launcher.errors import ConfigurationError
+from launcher.hints import unset_line
 from launcher.plan import Plan
 from shells.table import SHELLS
 
@@ -222,6 +223,10 @@ def test_more_names_than_one_line_of_cmd_holds_are_refused() -> None:
         ("zsh", "PROMPT", "p> ", False),
         ("cmd", "Prompt", "$G", False),
         ("cmd", "PROMPT", None, False),
+        ("bash", "AUTOPACK_RUN_KEEP_A", "x", False),
+        ("cmd", "autopack_run_mark", "x", False),
+        ("dash", "AUTOPACK_RUN_START", "x", False),
+        ("bash", "AUTOPACK_RUN_KEEPER", "x", True),
         ("bash", "G", "x" * 131_060, False),
         ("bash", "G", "x" * 131_050, True),
     ],
@@ -234,6 +239,44 @@ def test_what_the_session_itself_would_alter_is_refused_by_name(
     with contextlib.nullcontext() if fits else pytest.raises(ConfigurationError, match=f"'{variable}'") as caught:
         interactive._refuse_altered(plan, shell, session, {variable: text})
     assert fits or (caught and "exec CMD" in (caught.value.hint or ""))
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    ("name", "text", "refused"),
+    [
+        ("POSIXLY_CORRECT", "", True),
+        ("FUNCNEST", "1", True),
+        ("SHELLOPTS", "braceexpand:posix", True),
+        ("SHELLOPTS", "braceexpand:hashall", False),
+    ],
+)
+@shells("bash")
+def test_a_bash_that_would_not_read_our_file_is_refused(
+    place: Place, shell: str, name: str, text: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOPACK_RUN_SHELL", "bash")
+    more = place.environment() | {name: text}
+    monkeypatch.setattr(Place, "environment", lambda _place: more)
+    console = place.open("telemetry", "shell", "--shell", shell)
+    if refused:
+        said = console.expect("cannot-carry: exit 78")
+        assert f"bash would start outside the profile: {name} is set" in said
+        assert f"hint: {unset_line(name)}; or another shell" in said
+        return
+    console.expect(r"\(telemetry\) ")
+    stands(place, console.seen())
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("/a/b", "/a/b/sh.sh"), ("/a b", "$AUTOPACK_RUN_START"), ("/$a", "$AUTOPACK_RUN_START")]
+)
+def test_env_names_the_file_itself_where_nothing_in_it_is_expanded(
+    folder: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mksh expands nothing there."""
+    monkeypatch.setattr("shells.session.START", folder)
+    assert SHELLS["sh"].session("(telemetry) ", ["A"]).variables["ENV"] == said
 
 
 @pytest.mark.posix

@@ -25,7 +25,7 @@ def refuse_unsaid(expected: Expectation) -> None:
         raise _ambiguous(expected, "names a service, whose file some drivers do not know", _WRITE)
     if "PGHOSTADDR" in set_names:
         raise _ambiguous(
-            expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", "unset PGHOSTADDR"
+            expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", _unset("PGHOSTADDR")
         )
     said = url.host or options.get("host") or options.get("hostaddr")
     if not said and (set_names or scheme not in _LIBPQ):
@@ -34,6 +34,12 @@ def refuse_unsaid(expected: Expectation) -> None:
     ported = url.port or options.get("port")
     if said and not ported and (filling := [name for name in set_names if name != "PGHOST"]):
         raise _ambiguous(expected, f"says no port; {filling[0]} is set, which does not count for every driver", _WRITE)
+
+
+def _unset(name: str) -> str:
+    from launcher.hints import unset_line
+
+    return unset_line(name)
 
 
 _WRITE = "write host and port into the URL; in the profile file {env:PGHOST} and {env:PGPORT} can stand in it"
