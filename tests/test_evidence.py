@@ -119,12 +119,13 @@ def test_it_looks_by_itself_until_it_is_stopped(tmp_path: Path) -> None:
 def test_a_stop_between_two_looks_is_heard_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "_PACES", ((0.0, 1.5),))
     watch = Watch()
-    stopping = threading.Thread(target=watch.stop)
+    stopping, begun = threading.Thread(target=watch.stop), threading.Event()
 
     class Wake(threading.Event):
         def clear(self) -> None:
             """The moment that may lose a wake-up: somebody stops the watch just before."""
             stopping.start()
+            begun.set()
             while not self.is_set():
                 time.sleep(0.001)
             super().clear()
@@ -132,7 +133,7 @@ def test_a_stop_between_two_looks_is_heard_at_any_moment(monkeypatch: pytest.Mon
     watch._wake = Wake()
     watch._wake.set()  # the first wait is none
     watch.start()
-    assert until(lambda: stopping.ident)
+    assert begun.wait(60)
     stopping.join(1)
     assert not stopping.is_alive()
 

@@ -39,13 +39,15 @@ while True:
     time.sleep(0.05)
 """
 # As Python ends by Ctrl-C: a KeyboardInterrupt, some tidying up, death by SIGINT.
+# In short pieces: a signal that comes just before a sleep would be heard at its end.
 DRAIN = """
 import time
 log = open("log", "a", buffering=1)
 import os; print("pid", os.getpid(), file=log)
 try:
     print("ready", flush=True)
-    time.sleep(60)
+    for _ in range(1200):
+        time.sleep(0.05)
 finally:
     print("ended", file=log)
 """
@@ -243,7 +245,7 @@ def test_ctrl_c_in_a_terminal_ends_the_child_once(tmp_path: Path, task: str, chi
         cwd=str(tmp_path),
         env=clean_env(),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
     terminal.expect_exact("ready")
     terminal.sendintr()
@@ -261,7 +263,7 @@ def test_second_ctrl_c_is_passed_on_as_well(tmp_path: Path) -> None:
     stubborn = CHILD.replace("in (signal.SIGINT, signal.SIGTERM)", "== signal.SIGTERM").format(code=5)
     profile(tmp_path, stubborn)
     terminal = pexpect.spawn(
-        LAUNCHER[0], [*LAUNCHER[1:], "p", "waited"], cwd=str(tmp_path), env=clean_env(), encoding="utf-8", timeout=20
+        LAUNCHER[0], [*LAUNCHER[1:], "p", "waited"], cwd=str(tmp_path), env=clean_env(), encoding="utf-8", timeout=60
     )
     terminal.expect_exact("ready")
     terminal.sendintr()
@@ -282,7 +284,7 @@ def test_second_ctrl_c_is_passed_on_as_well(tmp_path: Path) -> None:
 def test_quit_key_does_not_leave_a_child_behind_that_handles_it(tmp_path: Path) -> None:
     profile(tmp_path, CHILD.format(code=5))
     terminal = pexpect.spawn(
-        LAUNCHER[0], [*LAUNCHER[1:], "p", "waited"], cwd=str(tmp_path), env=clean_env(), encoding="utf-8", timeout=20
+        LAUNCHER[0], [*LAUNCHER[1:], "p", "waited"], cwd=str(tmp_path), env=clean_env(), encoding="utf-8", timeout=60
     )
     terminal.expect_exact("ready")
     terminal.sendcontrol("\\")
@@ -304,7 +306,7 @@ def test_ctrl_z_and_fg_stop_and_continue_both(tmp_path: Path) -> None:
         cwd=str(tmp_path),
         env=clean_env({"PS1": "$ "}),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
     shell.sendline(" ".join(LAUNCHER) + " p waited")
     shell.expect_exact("ready")
