@@ -65,8 +65,8 @@ def test_each_word_arrives_or_is_refused(tmp_path: Path, name: str, form: str) -
     program = f"call {program}" if "cmd" in name and form == "quote" else program  # what the scripts of templates do
     # At the prompt one % means itself; in a batch file, which stands in for it here, it is written twice.
     percent = "%%" if "cmd" in name and form == "typed" else "%"
-    lines = [" ".join([program, "-ISs words.py", *(written(shell, form, word) for word in line)]) for line in lists]
-    lines = [line.replace("%", percent) for line in lines]
+    typed = [" ".join(written(shell, form, word) for word in line).replace("%", percent) for line in lists]
+    lines = [f"{program} -ISs words.py {line}" for line in typed]
     (tmp_path / "words.py").write_text(WORDS)
     output = scripted(
         tmp_path,
