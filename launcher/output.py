@@ -109,7 +109,7 @@ _PLAIN = re.compile(r"[\w .-]+")
 _WORD = re.compile(r"\S+")
 _CREDENTIALS = re.compile(r"\w:[/\\]{1,4}[^\s:@?]*:")
 _QUOTED = re.compile(r"('\w{1,20}(?:\+\w{1,20})?:[/\\]{1,4}[^\s?']{0,2000}\?)([^\s'\"]+)")
-_BARE = re.compile(r"(\w:[/\\]{1,4}[^\s?]{0,2000}\?)([^\s\"]+)")
+_UP_TO_OPTIONS = re.compile(r"\w:[/\\]{1,4}[^\s?]*\?")
 # What nobody can take apart: a whole one, as we quote what was typed, with a blank or a " in it.
 _SPOILED = re.compile(
     r"'(\w{2,20}(?:\+\w{1,20})?:[/\\]{1,4})(?=[^'\n]{0,2000}[ \"])[^'\n@?]{0,2000}[@?][^'\n]{0,2000}'"
@@ -126,6 +126,17 @@ def _without_password(word: re.Match[str]) -> str:
     return f"{text[: found.end()]}***{text[last:]}" if found else text
 
 
+def _without_bare_options(word: re.Match[str]) -> str:
+    text, told, at = word[0], list[str](), 0
+    last = text.rfind("?") + 1
+    while found := _UP_TO_OPTIONS.search(text, at, last):
+        end = text.find('"', found.end())
+        end = end if end >= 0 else len(text)
+        told += text[at : found.end()], _options(text[found.end() : end])
+        at = end
+    return "".join(told) + text[at:]
+
+
 def shown_options(query: str) -> str:
     """What stands behind a URL's ?, by an allow list: *** for what may hold a secret."""
     return "&".join(dict.fromkeys(map(_shown_option, query.split("&"))))
@@ -140,9 +151,14 @@ def _shown_option(option: str) -> str:
 
 
 def _without_options(url: re.Match[str]) -> str:
-    options = url[2].rstrip(_AFTER_A_URL)
-    shown = shown_options(options)
-    return url[0] if shown == options else url[1] + shown
+    return url[1] + _options(url[2])
+
+
+def _options(text: str) -> str:
+    """What stands behind a URL's ?, as it is shown; unchanged, with the text after the URL, where nothing is hidden."""
+    options = text.rstrip(_AFTER_A_URL)
+    shown = shown_options(options) if options else ""
+    return text if shown == options else shown
 
 
 def masked(text: str) -> str:
@@ -156,4 +172,6 @@ def masked(text: str) -> str:
     text = _SPOILED.sub(r"'\1***'", text) if "'" in text else text
     text = _WORD.sub(_without_password, text) if "@" in text else text
     text = _UNFINISHED.sub(r"\1***", text)
-    return _BARE.sub(_without_options, _QUOTED.sub(_without_options, text)) if "?" in text else text
+    if "?" not in text:
+        return text
+    return _WORD.sub(_without_bare_options, _QUOTED.sub(_without_options, text))

@@ -68,6 +68,9 @@ def test_passwords_are_masked(tmp_path: Path, text: str, clean: str) -> None:
         "@" + "x://u:p" * 100_000,
         "?" + "x://a" * 100_000,
         "'x://a?b" * 100_000,
+        "'x://a" * 100_000 + "?",
+        "x://a" * 100_000 + '?"',
+        'x://a?b"' * 100_000,
     ],
     ids=[
         "users",
@@ -77,13 +80,16 @@ def test_passwords_are_masked(tmp_path: Path, text: str, clean: str) -> None:
         "one @ at the beginning",
         "one ? at the beginning",
         "quotes",
+        "one ? at the end",
+        "one ? without options",
+        "in double quotes",
     ],
 )
 def test_a_long_line_takes_linear_time(line: str) -> None:
     """Quadratic, each of them took minutes."""
     began = time.process_time()
     masked(line)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20  # of a loaded processor; alone it takes 0.2
 
 
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:

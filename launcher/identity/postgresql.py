@@ -33,10 +33,12 @@ SELECT pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 _SYSTEM = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
-# The first lags behind a promotion of the server that a standby follows.
+# The control file lags behind a promotion of the server that a standby follows; what is received says it at once, to a
+# role that may read all statistics, and nothing where no server is followed.
 _STANDBY_TIMELINE = """
 SELECT GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
-                (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery()))
+                (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery()),
+                (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver))
 """
 # pg_control_checkpoint lags behind a promotion, too; the name of the WAL file being written begins with the timeline.
 _PRIMARY_TIMELINE = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())"
