@@ -111,7 +111,7 @@ def test_it_looks_by_itself_until_it_is_stopped(tmp_path: Path) -> None:
         assert until(lambda: names(watch) == {("x.db", False)})
     began = time.monotonic()
     watch.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     watch.add(os.getpid())
     assert os.getpid() not in watch.processes
 

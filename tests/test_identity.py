@@ -220,7 +220,7 @@ def test_a_log_that_is_none_of_sqlites_holds_nothing(shm: bool, more: tuple[str,
     began = time.monotonic()
     with untouched(tmp_path):
         identity = proven(path)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     assert f"{path}-wal is none of SQLite's" in identity.notes[0]
     with contextlib.closing(sqlite3.connect(path)) as connection:  # which is what SQLite says too
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (3,)

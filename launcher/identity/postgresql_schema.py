@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.errors import LauncherError, WrongDataError
-from launcher.identity import stamp_table
+from launcher.identity import postgresql_options, stamp_table
 from launcher.identity.expectation import STAMP_TABLE, Expectation, printable
 from launcher.identity.postgresql_faults import identifier, no_right
 
@@ -47,12 +47,16 @@ FROM pg_catalog.pg_namespace WHERE nspname = :schema
 
 
 class Session(NamedTuple):
-    """Whose session it is. path: the search_path in force; schema: the first of it that exists, or None."""
+    """Whose session it is. path: the search_path in force; schema: the first of it that exists, or None.
+
+    path_source: who has set the path, as in pg_settings.source.
+    """
 
     role: str
     database: str
     path: str
     schema: str | None
+    path_source: str
 
 
 class Relation(NamedTuple):
@@ -133,8 +137,8 @@ def _stamp_elsewhere(stamp: Relation, first: str | None, session: Session, expec
     names = required(expected)[:3]
     where = f"{', '.join(map(printable, names))} would be in '{first}', " if names and first else ""
     return _other_schema(
-        f"{where}the stamp is in '{printable(stamp.schema)}', which the search_path of role"
-        f" '{printable(session.role)}' ({printable(session.path)}) does not reach",
+        f"{where}the stamp is in '{printable(stamp.schema)}', which {_whose_path(session, expected)}"
+        f" ({printable(session.path)}) does not reach",
         stamp.schema,
         session,
         expected,
@@ -163,7 +167,7 @@ def _refuse_elsewhere(
         how = (
             "pg_temp: a temporary table of this session hides it; a pooler handed the session on"
             if seen.temporary
-            else _path_words(session)
+            else _path_words(session, expected)
         )
         raise _other_schema(
             f"{name} found in '{printable(seen.schema)}' ({how}), {why} {what}", home, session, expected, seen.temporary
@@ -173,22 +177,29 @@ def _refuse_elsewhere(
         raise _no_usage(here.schema, session, expected)
     if here:
         raise _other_schema(
-            f"{name} is in {what}, which {_path_words(session)} does not reach", home, session, expected
+            f"{name} is in {what}, which {_path_words(session, expected)} does not reach", home, session, expected
         )
     there = next((each for each in found if not each.temporary), None)
     if there and not expected.creates:
         if not there.usage:
             raise _no_usage(there.schema, session, expected)
         raise _other_schema(
-            f"{name} is in '{printable(there.schema)}', which {_path_words(session)} does not reach; {why} {what}",
+            f"{name} is in '{printable(there.schema)}', which {_path_words(session, expected)} does not reach;"
+            f" {why} {what}",
             there.schema,
             session,
             expected,
         )
 
 
-def _path_words(session: Session) -> str:
-    return f"the search_path of role '{printable(session.role)}', {printable(session.path) or 'empty'}"
+def _path_words(session: Session, expected: Expectation) -> str:
+    return f"{_whose_path(session, expected)}, {printable(session.path) or 'empty'}"
+
+
+def _whose_path(session: Session, expected: Expectation) -> str:
+    giver = postgresql_options.giver(session.path_source, expected)
+    role = f"role '{printable(session.role)}'"
+    return f"the search_path of {giver or role}"
 
 
 def _other_schema(
@@ -198,6 +209,8 @@ def _other_schema(
     path = f"ALTER ROLE {identifier(session.role)} IN DATABASE {identifier(session.database)} SET search_path"
     if temporary:
         hint = "have the pooler drop temporary tables (server_reset_query_always), or reconnect"
+    elif postgresql_options.giver(session.path_source, expected):
+        hint = f"{postgresql_options.remedy('search_path', expected)};  or {entry}"
     else:
         hint = f"{path} = {identifier(schema)};  or {entry}" if schema else entry
     return WrongDataError("other-schema", f"{expected.spot}: {what}", printable_hint(hint))
