@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from launcher.errors import ConfigurationError, LauncherError, WrongDataError
-from launcher.identity import ledger
+from launcher.identity import ledger, ledger_file
 from launcher.identity.expectation import Expectation, Identity, printable
 from launcher.identity.stamp import write_stamp
 from launcher.identity.standing import NONE, for_good, is_at, is_itself, older, original_of, refuse_two_names
@@ -32,7 +32,7 @@ def accept_created(expected: Expectation) -> str:
     """
     # A server's database was there before the task: what is missing now are its tables, which the judge words.
     expected = expected._replace(needs_rows=(), creates=expected.url.dialect == "sqlite")
-    with ledger.held(expected.root):
+    with ledger_file.held(expected.root):
         identity = inspect_database(expected)
         if identity is None:
             raise WrongDataError(
@@ -47,7 +47,7 @@ def accept_created(expected: Expectation) -> str:
                 ledger.renew(expected.root, expected.name, identity, identity, expected.db_id)
             return ""
         judge_tables(identity, expected)
-        refuse_two_names(identity, expected, ledger.read(expected.root))
+        refuse_two_names(identity, expected, ledger_file.read(expected.root))
         identity = _stamped(expected, identity, renewed=False)
         ledger.record(expected.root, expected.name, identity, "created")
     return f"{_name(identity, expected, 'stamped')} at {identity.spot}"
@@ -59,13 +59,13 @@ def adopt(expected: Expectation, how: str | None) -> Accepted:
     Raises LauncherError where it is not one that this way of accepting is for.
     """
     _refuse_missing(expected)
-    with ledger.held(expected.root):
+    with ledger_file.held(expected.root):
         identity = inspect_database(expected)
         if identity is None:
             raise WrongDataError("not-proven", f"nothing to adopt at {expected.url.shown}")
         judge_name(identity, expected)
         judge_tables(identity, expected)
-        entries = ledger.read(expected.root)
+        entries = ledger_file.read(expected.root)
         refuse_two_names(identity, expected, entries)
         entry = entries.get(expected.name)
         if how == "copy":
@@ -99,18 +99,18 @@ def _adopt_found(identity: Identity, expected: Expectation) -> Accepted:
         return _record(identity, expected, "adopted")
     if expected.accept:
         return _record(identity, expected, "accepted")
-    entry = ledger.read(expected.root).get(expected.name)
+    entry = ledger_file.read(expected.root).get(expected.name)
     if entry is None or not _is_known(entry, identity, expected):  # its id in the profile file made it known
         return _record(identity, expected, "id")
     return Accepted(_name(identity, expected, "already"), identity)
 
 
-def _is_known(entry: ledger.Entry, identity: Identity, expected: Expectation) -> bool:
+def _is_known(entry: ledger_file.Entry, identity: Identity, expected: Expectation) -> bool:
     db_id = identity.stamp.db_id if identity.stamp else ""
     return ledger.same_id(entry.db_id, db_id) and ledger.is_same(entry, identity, expected.root)
 
 
-def _adopt_known(identity: Identity, expected: Expectation, entry: ledger.Entry | None, how: str) -> Accepted:
+def _adopt_known(identity: Identity, expected: Expectation, entry: ledger_file.Entry | None, how: str) -> Accepted:
     """A database that the ledger knows, by its stamp, somewhere else or as it was once."""
     if entry is None:
         raise WrongDataError(
@@ -131,7 +131,7 @@ def _adopt_known(identity: Identity, expected: Expectation, entry: ledger.Entry 
     return _record(identity, expected, how)
 
 
-def _refuse_unmoved(identity: Identity, expected: Expectation, entry: ledger.Entry) -> None:
+def _refuse_unmoved(identity: Identity, expected: Expectation, entry: ledger_file.Entry) -> None:
     original, restored = _original(entry, identity, expected), f"autopack-run {expected.profile} adopt --restored"
     if original:
         raise WrongDataError(
@@ -144,7 +144,7 @@ def _refuse_unmoved(identity: Identity, expected: Expectation, entry: ledger.Ent
         raise WrongDataError("rolled-back", f"adopt --moved: {identity.spot} was moved{told}", f"if meant: {restored}")
 
 
-def _original(entry: ledger.Entry, identity: Identity, expected: Expectation) -> str:
+def _original(entry: ledger_file.Entry, identity: Identity, expected: Expectation) -> str:
     """Where the ledger's database still is beside the one that was found, "" where it is not, or cannot be seen."""
     if ledger.is_same(entry, identity, expected.root):
         return ""
@@ -173,7 +173,7 @@ def _bearing(path: str, db_id: str) -> str:
     return path if found is not None and ledger.same_id(own, db_id) else ""
 
 
-def _adopt_copy(identity: Identity, expected: Expectation, entry: ledger.Entry | None) -> Accepted:
+def _adopt_copy(identity: Identity, expected: Expectation, entry: ledger_file.Entry | None) -> Accepted:
     """A copy becomes a database of its own, by a db_id of its own."""
     if expected.db_id or not expected.stamped:
         key = f'id = "{expected.db_id}"' if expected.db_id else "stamp = false"
@@ -201,7 +201,7 @@ def _adopt_copy(identity: Identity, expected: Expectation, entry: ledger.Entry |
     return _record(_stamped(expected, identity, renewed=True), expected, "copied")
 
 
-def _refuse_no_copy(identity: Identity, expected: Expectation, entry: ledger.Entry) -> None:
+def _refuse_no_copy(identity: Identity, expected: Expectation, entry: ledger_file.Entry) -> None:
     """A new db_id in the one and only file would leave none with the old one."""
     known = ledger.is_same(entry, identity, expected.root)
     if known or is_itself(entry, identity, expected.root):

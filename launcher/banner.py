@@ -53,9 +53,9 @@ def _stamp(identity: Identity | None, expected: Expectation) -> str:
 
 def _ledger(expected: Expectation) -> str:
     """How this workspace came to know it; what speaks against it was said before, or stands among the notes."""
-    from launcher.identity import ledger
+    from launcher.identity import ledger_file
 
-    entry = ledger.read(expected.root).get(expected.name)
+    entry = ledger_file.read(expected.root).get(expected.name)
     if entry is None:
         return "not in it" + ("; its id stands in the profile file" if expected.db_id else "")
     return f"{entry.how} {entry.since}, last seen {entry.seen}"

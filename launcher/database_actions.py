@@ -43,9 +43,9 @@ def _facts(plan: Plan, expected: Expectation, identity: Identity) -> dict[str, A
 
 def _known(expected: Expectation) -> dict[str, Any] | None:
     """The ledger's entry of the name."""
-    from launcher.identity import ledger
+    from launcher.identity import ledger_file
 
-    entry = ledger.read(expected.root).get(expected.name)
+    entry = ledger_file.read(expected.root).get(expected.name)
     return entry._asdict() | {"physical": dict(entry.physical)} if entry else None
 
 

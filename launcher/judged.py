@@ -12,7 +12,6 @@ from launcher.output import printable, say
 from launcher.ports import refuse_taken
 from launcher.run import Run
 from launcher.run_folder import RunFolder, pinned_elsewhere, write_json
-from launcher.server_proof import UNPROVEN
 from launcher.strays import Workspace
 
 
@@ -121,7 +120,10 @@ def _conclude_without_database(run: Run) -> int:
 def _doubts(run: Run, workspace: Workspace) -> list[str]:
     """What could not be watched."""
     doubts = [] if run.folder.path else [run.folder.note]
-    doubts += [f"{each['task']}: {each['text']}" for each in run.servers if each["verdict"] == UNPROVEN]
+    if run.servers:
+        from launcher.server_proof import UNPROVEN
+
+        doubts += [f"{each['task']}: {each['text']}" for each in run.servers if each["verdict"] == UNPROVEN]
     if not workspace.complete:
         doubts.append(f"{run.launch.plan.file.root} has too many files for all to be watched")
     return doubts

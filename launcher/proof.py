@@ -5,7 +5,6 @@ import os
 from launcher.errors import ConfigurationError, WrongDataError
 from launcher.identity.expectation import Expectation, Identity
 from launcher.identity.url import DatabaseURL, parse_database_url
-from launcher.identity.verdict import inspect_database, verify_identity
 from launcher.pins import DATABASE_URL
 from launcher.plan import Plan
 from launcher.profiles import Database
@@ -70,6 +69,8 @@ def _spoken(plan: Plan, database: str) -> str:
 def prove(plan: Plan) -> tuple[Expectation, Identity | None]:
     """The expectation and the proven identity, None where a task that creates the database found nothing yet."""
     expected = expectation(plan)
+    from launcher.identity.verdict import verify_identity
+
     return expected, verify_identity(expected)
 
 
@@ -100,6 +101,8 @@ def _stamped_entry(plan: Plan) -> Database:
     assert plan.url is not None
     value = plan.environment.get(DATABASE_URL)
     place = value.origin.place if value else ""
+    from launcher.identity.verdict import inspect_database
+
     identity = inspect_database(_anything(plan, plan.url, place))
     stamp = identity.stamp if identity else None
     if stamp and stamp.database in plan.file.databases:

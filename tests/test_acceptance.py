@@ -14,7 +14,7 @@ import pytest
 from running import LAUNCHER, clean_env, last_line, run, write
 from sqlite_states import DB_ID, SPILL, TABLES, build, killed, patch, root_page
 
-from launcher.identity import ledger
+from launcher.identity import ledger, ledger_file
 from launcher.identity.expectation import FileIdentity
 from launcher.identity.url import parse_database_url, same_database
 from launcher.identity.verdict import look_at
@@ -79,7 +79,7 @@ def test_the_ledger_follows_the_id_of_the_profile_file(tmp_path: Path) -> None:
     change(path, f"UPDATE autopack_identity SET value = '{OTHER_ID}' WHERE key = 'db_id'")
     profile(tmp_path, f'id = "{OTHER_ID.upper()}"')
     assert run(["telemetry", "drain"], tmp_path).returncode == 0
-    entry = ledger.read(str(tmp_path))["telemetry"]
+    entry = ledger_file.read(str(tmp_path))["telemetry"]
     assert (entry.db_id, entry.how) == (OTHER_ID, "id")
     backup = path.read_bytes()
     change(path, "INSERT INTO runs (body) VALUES ('later')")
@@ -94,7 +94,7 @@ def test_an_adopt_by_the_id_is_in_the_ledger(tmp_path: Path) -> None:
     build(tmp_path / "x.db")
     profile(tmp_path, f'id = "{DB_ID}"')
     assert run(["telemetry", "adopt"], tmp_path).returncode == 0
-    assert ledger.read(str(tmp_path))["telemetry"].how == "id"
+    assert ledger_file.read(str(tmp_path))["telemetry"].how == "id"
 
 
 SAME = [
@@ -138,10 +138,10 @@ def refused(folder: Path, slug: str, *words: str) -> str:
 
 def test_an_older_file_in_its_place_is_a_rollback_for_the_id_too(adopted: Path) -> None:
     profile(adopted, f'id = "{DB_ID}"')
-    mark = ledger.read(str(adopted))["telemetry"].high_water
+    mark = ledger_file.read(str(adopted))["telemetry"].high_water
     (adopted / "old").replace(adopted / "x.db")  # another inode, as `mv` and rsync give it
     assert "was rolled back" in refused(adopted, "rolled-back")
-    assert ledger.read(str(adopted))["telemetry"].high_water == mark
+    assert ledger_file.read(str(adopted))["telemetry"].high_water == mark
 
 
 def test_an_older_copy_is_called_older_and_not_taken_for_a_move(adopted: Path) -> None:
@@ -175,9 +175,9 @@ def test_accept_on_a_task_that_creates_is_for_once_too(adopted: Path) -> None:
     profile(adopted, url="sqlite:///y.db")
     text = (adopted / "autopack-run.toml").read_text()
     write(adopted, text + '[profiles.telemetry.tasks.make]\nrun = ["python", "-c", "print(1)"]\ncreates = true\n')
-    before = ledger.read(str(adopted))
+    before = ledger_file.read(str(adopted))
     assert run(["--accept", f"db_id={DB_ID}", "telemetry", "make"], adopted).returncode == 0
-    assert ledger.read(str(adopted)) == before
+    assert ledger_file.read(str(adopted)) == before
 
 
 def test_copy_does_not_touch_what_may_be_the_original(adopted: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -213,7 +213,7 @@ def test_a_run_does_not_undo_what_was_adopted_meanwhile(adopted: Path) -> None:
     (adopted / "y.db").write_bytes((adopted / "x.db").read_bytes())
     ledger.record(str(adopted), "telemetry", inspected(adopted / "y.db"), "restored")
     ledger.renew(str(adopted), "telemetry", began, began)
-    assert ledger.read(str(adopted))["telemetry"].physical["path"] == "y.db"
+    assert ledger_file.read(str(adopted))["telemetry"].physical["path"] == "y.db"
 
 
 def inspected(path: Path) -> FileIdentity:

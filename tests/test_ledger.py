@@ -21,7 +21,8 @@ from sqlite_states import DB_ID, TABLES, build
 from launcher.acceptance import adopt
 from launcher.errors import LauncherError
 from launcher.identity.expectation import Expectation, Identity
-from launcher.identity.ledger import read, record
+from launcher.identity.ledger import record
+from launcher.identity.ledger_file import read
 from launcher.identity.url import parse_database_url
 from launcher.identity.verdict import inspect_database, verify_identity
 from launcher.own_folder import try_lock

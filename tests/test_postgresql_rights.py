@@ -10,7 +10,7 @@ import pytest
 from running import last_line, run, write
 
 from launcher.errors import LauncherError
-from launcher.identity import ledger, server
+from launcher.identity import ledger, ledger_file, server
 from launcher.identity.expectation import Expectation, Stamp
 from launcher.identity.url import parse_database_url
 
@@ -79,11 +79,11 @@ def test_after_a_task_that_only_reads_the_mark_rises_too(
     found = server.inspect(owner)
     assert found is not None
     ledger.record(str(tmp_path), "main", found, "adopted")
-    before = ledger.read(str(tmp_path))["main"].high_water
+    before = ledger_file.read(str(tmp_path))["main"].high_water
     postgres_server.sql("rights", "INSERT INTO runs VALUES (1)")
     done = run(["p", "t"], tmp_path)
     assert (done.returncode, "not renewed" in done.stderr) == (0, False), done.stderr
-    after = ledger.read(str(tmp_path))["main"].high_water
+    after = ledger_file.read(str(tmp_path))["main"].high_water
     assert before is not None
     assert after is not None
     assert after > before

@@ -14,7 +14,7 @@ from running import last_line, run, write
 from sqlite_states import DB_ID, build, untouched
 
 from launcher.errors import ConfigurationError
-from launcher.identity.sqlite_path import mount_kind
+from launcher.identity.file_systems import mount_kind
 from launcher.identity.url import DatabaseURL, parse_database_url, same_database
 
 WINDOWS = os.name == "nt"
@@ -302,12 +302,12 @@ def test_a_network_share_is_refused_until_it_is_allowed_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No share is at hand here: only what the system says of the mount is made up."""
-    from launcher.identity import sqlite, sqlite_path
+    from launcher.identity import file_systems, sqlite
     from launcher.identity.expectation import Expectation
 
     path = str(build(tmp_path / "x.db"))
     expected = Expectation("telemetry", DatabaseURL("sqlite", "", "", path), "file:5", "telemetry")
-    monkeypatch.setattr(sqlite_path, "on_network", lambda _path: "nfs4")
+    monkeypatch.setattr(file_systems, "on_network", lambda _path: "nfs4")
     with pytest.raises(ConfigurationError, match=r"x\.db \(file:5\) is on a network share \(nfs4\)") as caught:
         sqlite.inspect(expected)
     assert "allow_network = true in [databases.telemetry]" in caught.value.hint

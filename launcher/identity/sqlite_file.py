@@ -6,7 +6,7 @@ import sys
 
 from launcher.errors import PERMISSION, ConfigurationError, LauncherError, WrongDataError
 from launcher.hints import command_line
-from launcher.identity import sqlite_path, sqlite_sidecars
+from launcher.identity import file_systems, sqlite_sidecars
 from launcher.identity.expectation import Expectation
 from launcher.identity.sqlite_header import SIZE, FileState
 
@@ -102,7 +102,7 @@ def check_place(expected: Expectation) -> None:
             f"{path} has {links} names (hard links): SQLite keeps a journal a name, and rows get lost",
             "copy it to a name of its own",
         )
-    if sqlite_path.is_mounted_alone(path):
+    if file_systems.is_mounted_alone(path):
         raise WrongDataError(
             "hard-link",
             f"{path} ({expected.place}) is a mount of its own: SQLite keeps a journal a name, and that of its other"
@@ -115,7 +115,7 @@ def check_place(expected: Expectation) -> None:
 def refuse_network(expected: Expectation) -> None:
     """Raise ConfigurationError for a place on a network share that the profile does not allow, file or no file."""
     path = expected.url.path
-    kind = None if expected.allow_network else sqlite_path.on_network(path)
+    kind = None if expected.allow_network else file_systems.on_network(path)
     if kind:
         raise ConfigurationError(
             "network-share",

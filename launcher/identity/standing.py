@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 from launcher.errors import WrongDataError
-from launcher.identity import ledger
+from launcher.identity import ledger, ledger_file
 from launcher.identity.expectation import Expectation, Identity
-from launcher.identity.ledger import Entry
+from launcher.identity.ledger_file import Entry
 from launcher.identity.sqlite_path import same_file
 
 _PLAIN = re.compile("[0-9A-Za-z-]+")
@@ -24,7 +24,7 @@ def judge_standing(identity: Identity, expected: Expectation) -> tuple[str, ...]
     """
     if not expected.root:
         return ()
-    entries = ledger.read(expected.root)
+    entries = ledger_file.read(expected.root)
     refuse_two_names(identity, expected, entries)
     _refuse_other_id(identity, expected)
     entry = entries.get(expected.name)

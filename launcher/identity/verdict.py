@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from launcher.errors import WrongDataError
 from launcher.hints import unset_line
-from launcher.identity import ledger
+from launcher.identity import ledger_file
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Identity
 from launcher.identity.sqlite_header import fold
 from launcher.identity.standing import for_good, judge_standing, refuse_two_names
@@ -79,7 +79,7 @@ def judge_name(identity: Identity, expected: Expectation) -> None:
     if stamp is None or stamp.database == expected.name:
         return
     if expected.root:
-        refuse_two_names(identity, expected, ledger.read(expected.root))
+        refuse_two_names(identity, expected, ledger_file.read(expected.root))
     where = next((f" ({place})" for name, _, place in expected.others if name == stamp.database), "")
     raise WrongDataError(
         "wrong-database",
@@ -92,7 +92,7 @@ def judge_name(identity: Identity, expected: Expectation) -> None:
 
 def unstamped(identity: Identity, expected: Expectation) -> WrongDataError:
     """The fault of a database without a stamp; where the ledger knows one by this name, accepting it is named."""
-    entry = ledger.read(expected.root).get(expected.name) if expected.root else None
+    entry = ledger_file.read(expected.root).get(expected.name) if expected.root else None
     known = f"; the ledger knows '{expected.name}' by db_id {entry.db_id}" if entry and entry.db_id else ""
     return WrongDataError(
         "unstamped",
