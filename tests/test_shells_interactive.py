@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from parts import need
 from running import LAUNCHER, clean_env, write
-from shell_rows import CHILD
+from shell_rows import CHILD, POSIX_ROWS
 from terminal import shown_until
 from windows import LAB_PROGRAMS, Windows
 
@@ -100,7 +100,7 @@ class At(NamedTuple):
     words: tuple[str, ...]
 
 
-SHELL_AT = {
+SHELL_AT = {row.shell: At(row.program[0], (*row.program[1:], "-i")) for row in POSIX_ROWS.values()} | {
     "bash": At("bash", ("--norc", "--noprofile", "-o", "histexpand")),
     "dash": At("dash", ("-i",)),
     "fish": At("fish", ("--no-config",)),

@@ -17,9 +17,8 @@ MODULES = (
 )
 # zsh loads its modules when they are used; what they bring is asked for, and is there when the value is set.
 BEFORE = {"zsh": "".join(f"zmodload zsh/{name};" for name in [*MODULES.split(), "zle", "zleparameter", "zutil"])}
-KNOWS = {
+KNOWS = {  # where `set` does not tell all
     "bash": "compgen -v; compgen -e",
-    "dash": "set",
     "fish": "set --names",
     "ksh": "set; typeset",
     "zsh": "print -l ${(k)parameters}",
@@ -34,7 +33,7 @@ NOT_ASKED = {"LD_PRELOAD"}
 def known(row: Row) -> list[str]:
     """The names of the shell itself, of all manuals, of names.json, and those that any shell keeps."""
     shell = row.program[0]
-    done = started(Path.cwd(), need(shell), *row.program[1:], "-c", BEFORE.get(shell, "") + KNOWS[shell])
+    done = started(Path.cwd(), need(shell), *row.program[1:], "-c", BEFORE.get(shell, "") + KNOWS.get(shell, "set"))
     words = {word.partition("=")[0] for word in done.stdout.decode().split()} | {*DOCUMENTED.split(), *NAMES}
     words |= {name for dialect in SHELLS.values() for name in getattr(dialect, "keeps", ())}
     return sorted(word for word in words - NOT_ASKED if is_name(word))
