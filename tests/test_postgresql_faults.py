@@ -449,13 +449,55 @@ def test_bad_stamp(there: Postgres, table: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("what", "made"),
+    [
+        ("a view", "CREATE VIEW phases AS SELECT * FROM other"),
+        ("a materialized view", "CREATE MATERIALIZED VIEW phases AS SELECT * FROM other"),
+        ("a foreign table", "CREATE FOREIGN TABLE phases (id int) SERVER far"),
+    ],
+    ids=["view", "materialized view", "foreign table"],
+)
+def test_a_required_table_that_is_none(there: Postgres, what: str, made: str) -> None:
+    """By postgres_fdw a drain wrote into another database, and was verified."""
+    there.sql("postgres", "DROP DATABASE IF EXISTS far", "CREATE DATABASE far")
+    there.sql("far", "CREATE FOREIGN DATA WRAPPER f", "CREATE SERVER far FOREIGN DATA WRAPPER f")
+    there.sql("far", "CREATE TABLE other (id int)", made)
+    for required in ({"tables": ("phases",)}, {"needs_rows": ("phases",)}):
+        error = fault(expect(there.url("far"), **required))
+        assert (error.code, error.slug) == (65, "partial-schema")
+        assert f"phases is {what}, and a table is required" in error.message
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TRIGGER noisy AFTER INSERT ON autopack_identity FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger()",
+        "CREATE RULE noisy AS ON DELETE TO autopack_identity DO INSTEAD NOTHING",
+    ],
+    ids=["trigger", "rule"],
+)
+def test_nothing_runs_with_a_stamp_that_is_renewed(there: Postgres, made: str) -> None:
+    there.sql("postgres", "DROP DATABASE IF EXISTS noisy", "CREATE DATABASE noisy")
+    server.write_stamp(expect(there.url("noisy")), STAMP)
+    there.sql("noisy", made)
+    with pytest.raises(LauncherError) as raised:
+        server.write_stamp(expect(there.url("noisy")), STAMP._replace(db_id="new"), renewed=True)
+    assert (raised.value.code, raised.value.slug) == (65, "bad-stamp")
+    assert "noisy on it would run" in raised.value.message
+    found = server.inspect(expect(there.url("noisy")))
+    assert found is not None
+    assert found.stamp == STAMP
+
+
+@pytest.mark.parametrize(
     ("kind", "made"),
     [
         ("a view", "CREATE VIEW autopack_identity AS SELECT * FROM away.autopack_identity"),
         ("a materialized view", "CREATE MATERIALIZED VIEW autopack_identity AS SELECT * FROM away.autopack_identity"),
         ("a foreign table", "CREATE FOREIGN TABLE autopack_identity (key text, value text) SERVER away"),
+        ("a partitioned table", "CREATE TABLE autopack_identity (key text, value text) PARTITION BY LIST (key)"),
     ],
-    ids=["view", "materialized view", "foreign table"],
+    ids=["view", "materialized view", "foreign table", "partitioned table"],
 )
 def test_a_stamp_that_is_elsewhere(there: Postgres, kind: str, made: str) -> None:
     """By postgres_fdw, `adopt --copy` wrote into the original's: measured. A plain view is written through likewise."""
@@ -493,24 +535,26 @@ def test_a_stamp_that_is_elsewhere(there: Postgres, kind: str, made: str) -> Non
             "odd",
             78,
             "unreadable-table",
-            "'odd_view' of needs_rows cannot be read: oh dear",
+            "'odd_rows' of needs_rows cannot be read: oh dear",
             "leave it out of needs_rows",
         ),
         ("hidden", 77, "no-right", "permission denied for function hidden", "have its owner GRANT role reader what"),
     ],
 )
-def test_a_view_that_fails(there: Postgres, function: str, code: int, slug: str, words: str, hint: str) -> None:
+def test_a_policy_that_fails(there: Postgres, function: str, code: int, slug: str, words: str, hint: str) -> None:
     body = "BEGIN RAISE EXCEPTION USING ERRCODE = 'XX999', MESSAGE = 'oh dear'; END"
     there.sql(
         "other",
         f"CREATE OR REPLACE FUNCTION {function}() RETURNS int LANGUAGE plpgsql AS $${body}$$",
         "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION odd() TO PUBLIC" if function == "odd" else "SELECT 1",
-        f"CREATE OR REPLACE VIEW {function}_view AS SELECT {function}()",
-        f"GRANT SELECT ON {function}_view TO reader",
+        f"CREATE TABLE {function}_rows AS SELECT 1 AS id",
+        f"ALTER TABLE {function}_rows ENABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY it ON {function}_rows USING ({function}() = 1)",
+        f"GRANT SELECT ON {function}_rows TO reader",
     )
     before = there.digest("other")
-    error = fault(expect(there.url("other", "reader", SECRET), needs_rows=(f"{function}_view",), writes=False))
+    error = fault(expect(there.url("other", "reader", SECRET), needs_rows=(f"{function}_rows",), writes=False))
     assert there.digest("other") == before
     assert (error.code, error.slug) == (code, slug)
     assert words in error.message

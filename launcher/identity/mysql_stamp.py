@@ -45,7 +45,8 @@ def _write(connection: "Connection", stamp: Stamp, expected: Expectation) -> Non
     except DBAPIError as error:
         if mysql_faults.number(error) != _EXISTS:
             raise
-        mysql_tables.refuse_view(connection, expected)
+        mysql_tables.refuse_elsewhere(connection, expected)
+        mysql_tables.refuse_triggers(connection, expected)
     # The same transaction that looks also writes: two that fill an empty table meet at the primary key.
     if run(connection, f"SELECT 1 FROM {STAMP_TABLE} LIMIT 1").fetchone() is not None:
         raise _stamped_meanwhile(expected)
@@ -59,7 +60,8 @@ def _write(connection: "Connection", stamp: Stamp, expected: Expectation) -> Non
 
 
 def _renew(connection: "Connection", stamp: Stamp, expected: Expectation) -> None:
-    mysql_tables.refuse_view(connection, expected)
+    mysql_tables.refuse_elsewhere(connection, expected)
+    mysql_tables.refuse_triggers(connection, expected)
     for key in ("db_id", "created_at"):
         changed = run(
             connection, f"UPDATE {STAMP_TABLE} SET `value` = %s WHERE `key` = %s", getattr(stamp, key), key

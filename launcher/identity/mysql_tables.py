@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 OTHERS = 50
 _ALEMBIC = "alembic_version"
 _OWN_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
+_ELSEWHERE = ("CONNECT", "FEDERATED", "MRG_MYISAM", "SPIDER")  # engines whose rows may be another database's
 
 
 class Found(NamedTuple):
@@ -37,6 +38,8 @@ def look(
     ours: dict[str, str] = {}
     for name in dict.fromkeys((*expected.tables, *expected.needs_rows)):
         actual = next((each for each in others if each.casefold() == name.casefold()), None)
+        if actual and (what := _kind_of_elsewhere(connection, actual)):
+            raise stamp_table.no_table(actual, what, expected)
         if _readable(connection, actual or name, actual is not None, account, expected):
             ours[name.casefold()] = actual or name
     stamp, more = _stamp(connection, STAMP_TABLE in listed, account, expected)
@@ -100,7 +103,7 @@ def _stamp(
     """The stamp. A table of that name which is none raises WrongDataError, since adopt could not write one; but one
     without rows is what a writer leaves that dies, since creating a table cannot be undone here."""
     if listed:
-        refuse_view(connection, expected)
+        refuse_elsewhere(connection, expected)
     if not _readable(connection, STAMP_TABLE, listed, account, expected):
         return None, ()
     from sqlalchemy.exc import DBAPIError
@@ -120,16 +123,40 @@ def _stamp(
     return stamp_table.parse(map(tuple, rows), lambda why: bad_stamp(why, expected)), ()
 
 
-def refuse_view(connection: "Connection", expected: Expectation) -> None:
-    """Raise WrongDataError where the stamp's name is a view's: its rows are another table's, maybe another database's,
-    and what is written into it lands there. Asked for one name, the server opens no other table's file."""
+def refuse_elsewhere(connection: "Connection", expected: Expectation) -> None:
+    """Raise WrongDataError where the stamp's name is a view's or the like: its rows are another table's, maybe another
+    database's, and what is written into it lands there."""
+    if what := _kind_of_elsewhere(connection, STAMP_TABLE):
+        raise bad_stamp(f"it is {what}, so its rows are another table's", expected)
+
+
+def _kind_of_elsewhere(connection: "Connection", name: str) -> str:
+    """What it is, with its article, where its rows are not its own; else "". Asked for one name, the server opens no
+    other table's file."""
     sql = (
-        "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.tables"
+        "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.tables"
         " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"
     )
-    for name, kind in run(connection, sql, STAMP_TABLE):
-        if _text(name) == STAMP_TABLE and _text(kind) not in _OWN_TABLES:
-            raise bad_stamp(f"it is a {printable(_text(kind).lower())}, so its rows are another table's", expected)
+    for found, kind, engine in run(connection, sql, name):
+        if _text(found) == name and _text(kind) not in _OWN_TABLES:
+            return f"a {printable(_text(kind).lower())}"
+        if _text(found) == name and _text(engine).upper() in _ELSEWHERE:
+            return f"a table of the engine {printable(_text(engine))}"
+    return ""
+
+
+def refuse_triggers(connection: "Connection", expected: Expectation) -> None:
+    """Raise WrongDataError where a trigger would run with what is written into the stamp."""
+    sql = (
+        "SELECT TRIGGER_NAME FROM information_schema.triggers"
+        " WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = %s LIMIT 1"
+    )
+    if row := run(connection, sql, STAMP_TABLE).fetchone():
+        raise WrongDataError(
+            "bad-stamp",
+            f"{expected.spot} could not be stamped: the trigger {printable(_text(row[0]))} on {STAMP_TABLE} would run",
+            f"drop it, then: autopack-run {expected.profile} check",
+        )
 
 
 def bad_stamp(why: str, expected: Expectation) -> WrongDataError:

@@ -32,7 +32,7 @@ def read_stamp(db: "Connection", found: Layout, expected: Expectation) -> Stamp 
     if STAMP_TABLE not in found.tables:
         return None
     sql = (
-        f"SELECT key::text, value::text FROM {_qualified(found, STAMP_TABLE)}"
+        f"SELECT key::text, value::text FROM ONLY {_qualified(found, STAMP_TABLE)}"
         " WHERE key IN ('db_id', 'database', 'created_at') LIMIT 4"
     )
     rows = _of_shape(db, sql)
@@ -100,7 +100,7 @@ def _has_row(db: "Connection", found: Layout, name: str, seconds: float, expecte
             return None
         if not state or state.startswith(("42501", "55P03", "57")):
             raise
-        # A foreign table whose server is down, a view that writes, a materialized view without data.
+        # A partition whose foreign server is down, a policy that fails.
         raise ConfigurationError(
             "unreadable-table",
             f"{expected.spot}: '{printable(name)}' of needs_rows cannot be read:"

@@ -7,12 +7,14 @@ from launcher.errors import LauncherError, WrongDataError
 from launcher.identity import postgresql_options, stamp_table
 from launcher.identity.expectation import STAMP_TABLE, Expectation, printable
 from launcher.identity.postgresql_faults import identifier, no_right
+from launcher.identity.stamp_table import no_table
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-# A stamp of such a kind is read, and would be written, where it comes from. By pg_class.relkind.
+# What is of such a kind is read, and would be written, where it comes from. By pg_class.relkind.
 _NOT_OWN = {"f": "a foreign table", "v": "a view", "m": "a materialized view"}
+_NO_STAMP = _NOT_OWN | {"p": "a partitioned table"}  # a partition may be a foreign table
 ALEMBIC = "alembic_version"
 OTHERS = 50
 # By name through the index of pg_class, so that neither rows nor other tables cost anything. Another session's
@@ -104,8 +106,11 @@ def layout(db: "Connection", session: Session, expected: Expectation) -> Layout:
     # Alembic's may be elsewhere (version_table_schema): the one that its bare name means, where ours are without.
     here = {each.name: each for each in found if each.schema == home or (each.name == ALEMBIC and each.visible)}
     here |= {each.name: each for each in found if each.schema == home}
-    if STAMP_TABLE in here and (what := _NOT_OWN.get(here[STAMP_TABLE].kind)):
+    if STAMP_TABLE in here and (what := _NO_STAMP.get(here[STAMP_TABLE].kind)):
         raise bad_stamp(f"it is {what}, so its rows may be another database's", home, expected)
+    for name in required(expected):
+        if name in here and (what := _NOT_OWN.get(here[name].kind)):
+            raise no_table(name, what, expected)
     return Layout(home, here)
 
 
@@ -121,7 +126,7 @@ def _home(found: list[Relation], session: Session, expected: Expectation) -> str
     Where no stamp is wanted, one elsewhere moves nothing; one beside our tables is read all the same.
     """
     stamps = [each for each in found if each.name == STAMP_TABLE and not each.temporary] if expected.stamped else []
-    stamps = [each for each in stamps if each.visible or each.kind not in _NOT_OWN]
+    stamps = [each for each in stamps if each.visible or each.kind not in _NO_STAMP]
     if any(each.visible for each in stamps):
         return next(each.schema for each in stamps if each.visible)
     seen = {each.name: each.schema for each in found if each.visible and not each.temporary}

@@ -6,12 +6,18 @@ from launcher.errors import LauncherError, WrongDataError
 from launcher.identity import postgresql, postgresql_connect, postgresql_faults, postgresql_schema
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
 from launcher.identity.postgresql_faults import identifier
+from launcher.identity.postgresql_schema import Layout
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 # 42P07: it is there; 23505: an index of the catalog, where two create it at one moment; 40001: two replaced the rows.
 _MEANWHILE = ("42P07", "42710", "23505", "40001")
+
+_TRIGGERS = """
+SELECT 'the trigger ' || tgname FROM pg_catalog.pg_trigger WHERE tgrelid = :table AND NOT tgisinternal
+UNION ALL SELECT 'the rule ' || rulename FROM pg_catalog.pg_rewrite WHERE ev_class = :table LIMIT 1
+"""
 
 
 def write_stamp(expected: Expectation, stamp: Stamp, renewed: bool) -> None:
@@ -27,17 +33,32 @@ def write_stamp(expected: Expectation, stamp: Stamp, renewed: bool) -> None:
         if found.schema is None:
             raise _no_schema(session.role, expected)
         try:
+            if renewed:
+                _refuse_triggers(db, found, expected)
             _write(db, f"{identifier(found.schema)}.{STAMP_TABLE}".replace(":", "\\:"), stamp, renewed)
             db.commit()
         except DBAPIError as error:
             raise _fault(error.orig or error, found.schema, session.role, expected) from None
 
 
+def _refuse_triggers(db: "Connection", found: Layout, expected: Expectation) -> None:
+    """A trigger or a rule would run with our write, and may write elsewhere."""
+    from sqlalchemy import text
+
+    asked = {"table": found.tables[STAMP_TABLE].oid if STAMP_TABLE in found.tables else 0}
+    if name := db.execute(text(_TRIGGERS), asked).scalar():
+        raise WrongDataError(
+            "bad-stamp",
+            f"{expected.spot} could not be stamped: {postgresql_schema.printable_hint(name)} on it would run",
+            f"drop it, then: autopack-run {expected.profile} check",
+        )
+
+
 def _write(db: "Connection", table: str, stamp: Stamp, renewed: bool) -> None:
     from sqlalchemy import text
 
     if renewed:
-        db.execute(text(f"DELETE FROM {table} WHERE key IN ('db_id', 'database', 'created_at')"))
+        db.execute(text(f"DELETE FROM ONLY {table} WHERE key IN ('db_id', 'database', 'created_at')"))
     else:
         db.execute(text(f"CREATE TABLE {table} (key text PRIMARY KEY, value text NOT NULL)"))
     rows = [{"key": key, "value": value} for key, value in stamp._asdict().items()]

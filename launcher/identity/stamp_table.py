@@ -35,3 +35,12 @@ def bad_stamp(spot: str, why: str, rename: str, expected: Expectation, kind: str
         f"{spot} has {kind} {STAMP_TABLE} that is not a stamp: {why}",
         f"if it is '{expected.name}': {rename} then: autopack-run {expected.profile} adopt",
     )
+
+
+def no_table(name: str, what: str, expected: Expectation) -> WrongDataError:
+    """The fault of a required table that is a view or the like; what: of which kind it is, with its article."""
+    return WrongDataError(
+        "partial-schema",
+        f"{expected.spot}: {printable(name)} is {what}, and a table is required: its rows may be another database's",
+        f"make it a table; or leave it out of tables of [databases.{expected.name}] and needs_rows of the task",
+    )
