@@ -261,19 +261,23 @@ def test_swapped_between_proof_and_start(workspace: Workspace) -> None:
 
 def test_a_server_put_back_to_an_older_state_was_rolled_back(tmp_path: Path) -> None:
     """The whole data folder, as a snapshot of the machine would be put back: only the transaction counter shows it."""
-    with postgres() as server:
+    with postgres(max_prepared_transactions="1") as server:
         workspace = Workspace(tmp_path, server, "telemetry")
+        server.sql("telemetry", "CREATE TABLE forgotten ()")
+        with server.connect("telemetry", autocommit=False) as open_one:  # and it stays, over all restarts
+            open_one.execute("DROP TABLE forgotten")
+            open_one.execute("PREPARE TRANSACTION 'for days'")
         workspace.ok("telemetry", "adopt")
         data, older = server.folder / "data", server.folder / "older"
         server.run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
         subprocess.run(["cp", "-a", str(data), str(older)], check=True, **as_postgres())
-        server.start()
+        server.start(max_prepared_transactions="1")
         server.sql("telemetry", *["INSERT INTO runs VALUES (1)"] * 3)
         workspace.ok("telemetry", "drain")
         server.run("pg_ctl", "-D", str(data), "-m", "fast", "-w", "stop")
         shutil.rmtree(data)
         older.rename(data)
-        server.start()
+        server.start(max_prepared_transactions="1")
         workspace.refused("rolled-back", "was rolled back: its next transaction is", "adopt --restored")
         workspace.refused("rolled-back", action="check")
         assert "was rolled back" in workspace.ok("telemetry", "serve").stderr

@@ -113,7 +113,7 @@ class ServerIdentity(NamedTuple):
 
     spot: its URL, masked. database: as the server calls it. physical: what tells it from a copy (PostgreSQL:
     system_identifier, oid, timeline, stamp_oid, None where this role may not know; MySQL: host, port, database).
-    high_water: PostgreSQL's next transaction, settled: the oldest one that may still be running; both None elsewhere
+    high_water: PostgreSQL's next transaction, settled: what of it no crash takes back; both None elsewhere
     and on a replica. schema: where the tables are. replica, read_only: as the server says. tables, revision, empty,
     notes: as in FileIdentity, but tables are those of this schema, not all where there are hundreds. scarce: whether
     the role or the database allows only few connections (5 or fewer), so that none is to be kept beside the program's.

@@ -40,9 +40,13 @@ SELECT GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
 """
 # pg_control_checkpoint lags behind a promotion, too; the name of the WAL file being written begins with the timeline.
 _PRIMARY_TIMELINE = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())"
+# The second is what a ledger may hold against the server: behind the last commit, else the oldest that is open, since a
+# crash gives the number of an unfinished one again. One that somebody has forgotten must not hold it back.
 _SNAPSHOT = """
-SELECT pg_catalog.pg_snapshot_xmax(s)::text || ' ' || pg_catalog.pg_snapshot_xmin(s)::text
-FROM pg_catalog.pg_current_snapshot() s
+SELECT s.xmax || ' ' || GREATEST(s.xmin, (SELECT max(x) + 1 FROM pg_catalog.generate_series(
+    GREATEST(s.xmax - 64, 3), s.xmax - 1) x WHERE pg_catalog.pg_xact_status(x::text::xid8) = 'committed'))
+FROM (SELECT pg_catalog.pg_snapshot_xmax(s)::text::bigint AS xmax, pg_catalog.pg_snapshot_xmin(s)::text::bigint AS xmin
+      FROM pg_catalog.pg_current_snapshot() s) s
 """
 _READ_ONLY_SOURCE = "SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'"
 
@@ -141,7 +145,7 @@ def timeline(db: "Connection", replica: bool) -> int | None:
 
 
 def snapshot(db: "Connection") -> tuple[int | None, int | None]:
-    """The next transaction's number, and the oldest that is open; None where the server does not tell."""
+    """The next transaction's number, and what of it no crash takes back; None where the server does not tell."""
     told = _optional(db, _SNAPSHOT)
     high_water, settled = told.split() if told else (None, None)
     return (int(high_water), int(settled)) if high_water and settled else (None, None)
