@@ -1,17 +1,16 @@
 """A run that ends in a verdict: servers around it, the program watched, one report after it."""
 
 import contextlib
-import os
 import time
 from typing import Any
 
-from launcher import drift, guard, proof, report
-from launcher.errors import INTERRUPTED, OUTPUT, WRONG_DATA, ConfigurationError, LauncherError, WrongDataError
+from launcher import drift, guard, proof, report, report_file
+from launcher.errors import INTERRUPTED, WRONG_DATA, LauncherError, WrongDataError
 from launcher.launch import Launch, listens
 from launcher.output import printable, say
 from launcher.ports import refuse_taken
 from launcher.run import Run
-from launcher.run_folder import RunFolder, pinned_elsewhere, write_json
+from launcher.run_folder import RunFolder, pinned_elsewhere
 from launcher.strays import Workspace
 
 
@@ -21,43 +20,35 @@ def run_judged(launch: Launch) -> int:
     A run that ends before its verdict is reported too, with the error's slug.
     """
     plan = launch.plan
-    _refuse_report(plan.request.report)
-    guard.refuse_unguarded(launch.words, launch.place)
-    launch.prove()
+    report_file.refuse(plan.request.report)
+    began = time.time()
+    try:
+        guard.refuse_unguarded(launch.words, launch.place)
+        launch.prove()
+    except LauncherError as error:  # without a run folder: what was refused leaves none
+        refused: dict[str, Any] = {"ended": time.time(), "child_exit_code": None, "servers": []}
+        report_file.write(
+            plan, report_file.about(plan, began) | refused | report_file.not_started(error.slug, error.code)
+        )
+        raise
     with RunFolder(plan.file.root) as folder:
         run = Run(launch, folder)
         pinned = run.pinned.url.path if run.pinned.url else ""
-        folder.write("launch.json", _about(run) | {"pinned": pinned})
+        folder.write("launch.json", report_file.about(plan, run.began) | {"pinned": pinned})
         workspace = Workspace([plan.file.root, launch.folder])
         try:
             with contextlib.ExitStack() as stack:
                 run.code = _play(run, stack)
         except LauncherError as error:
-            _write(run, {"verdict": "not started", "error": error.slug, "exit_code": error.code})
+            _write(run, report_file.not_started(error.slug, error.code))
             raise
         except (KeyboardInterrupt, SystemExit) as end:  # SIGTERM, while the servers come up
             code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code
-            _write(run, {"verdict": "not started", "error": "interrupted", "exit_code": code})
+            _write(run, report_file.not_started("interrupted", code))
             raise
         finally:
             run.watch.stop()
         return _conclude(run, workspace)
-
-
-def _refuse_report(path: str | None) -> None:
-    """A report that cannot be written is told before the run, and an older one must not be taken for this run's."""
-    if not path:
-        return
-    place = os.path.realpath(path)
-    if os.path.isdir(place) or not os.access(os.path.dirname(place), os.W_OK):
-        raise ConfigurationError(
-            "report", f"--report {path}: it cannot be written there", "--report with a file in a folder of yours"
-        )
-    if os.path.isfile(place):
-        try:
-            os.unlink(place)
-        except OSError as error:
-            raise ConfigurationError("report", f"--report {path}: {error.strerror}", "name another file") from None
 
 
 def _play(run: Run, stack: contextlib.ExitStack) -> int:
@@ -154,28 +145,10 @@ def _replaced(run: Run) -> tuple[list[drift.Problem], list[str]]:
     return [], []
 
 
-def _about(run: Run) -> dict[str, Any]:
-    plan = run.launch.plan
-    return {
-        "schema": report.SCHEMA,
-        "file": plan.file.source.path,
-        "profile": plan.profile.name,
-        "task": plan.task.name if plan.task else None,
-        "launcher": os.getpid(),
-        "began": run.began,
-    }
-
-
 def _write(run: Run, found: dict[str, Any]) -> None:
     """Write what was found, with what the run is, into the run folder and the file of --report."""
-    whole = _about(run) | {"ended": time.time(), "child_exit_code": run.code, "servers": run.servers} | found
+    plan = run.launch.plan
+    ended = {"ended": time.time(), "child_exit_code": run.code, "servers": run.servers}
+    whole = report_file.about(plan, run.began) | ended | found
     run.folder.write("report.json", whole)
-    path = run.launch.plan.request.report
-    if not path:
-        return
-    try:
-        write_json(path, whole)
-    except OSError as error:
-        raise LauncherError(
-            "output", OUTPUT, f"--report {path}: {error.strerror}", "make room, or write it elsewhere"
-        ) from None
+    report_file.write(plan, whole)

@@ -65,6 +65,7 @@ FLOORS = [
     ["launcher.usage", "launcher.launch"],
     ["launcher.drift", "launcher.run", "launcher.unknown_servers", "launcher.server_ports"],
     ["launcher.report", "launcher.server_proof"],
+    ["launcher.report_file"],
     ["launcher.in_front"],
     ["launcher.servers"],
     ["launcher.judged"],

@@ -213,6 +213,24 @@ def test_the_report_file_is_the_run_folders(project: Project, tmp_path: Path) ->
     assert written["schema"] == 1
 
 
+@pytest.mark.parametrize(
+    "words", [["p", "drain"], ["--verify", "p", "exec", "python", "drain.py"]], ids=["task", "exec"]
+)
+def test_the_report_says_what_the_proof_has_refused(project: Project, tmp_path: Path, words: list[str]) -> None:
+    """With the slug that CI reads there; and no run folder is left."""
+    project.task("drain", GOOD)
+    path, before = tmp_path / "r.json", len(project.reports())
+    path.write_text("an older run's")
+    (project.folder / "main.db").write_bytes(b"")
+    done = project.run("--report", str(path), *words)
+    assert done.returncode == 65
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert last_line(done).startswith(f"autopack-run: {written['error']}: ")
+    assert (written["schema"], written["verdict"], written["exit_code"]) == (1, "not started", 65)
+    assert (written["child_exit_code"], written["servers"]) == (None, [])
+    assert len(project.reports()) == before
+
+
 @pytest.mark.parametrize("where", [".", "missing/report.json"])
 def test_a_report_that_cannot_be_written_is_told_before_the_run(project: Project, where: str) -> None:
     project.task("drain", GOOD)
