@@ -518,6 +518,11 @@ def test_midway(full: MariaDB, name: str, at: bytes, answer: bytes, code: int, s
     assert helps in error.hint
 
 
+def test_init_connect_leaves_no_row_to_be_seen(full: MariaDB) -> None:
+    with setting(full, "init_connect", "'SET sql_select_limit = 0'", "''"):
+        assert probed(full, expect(full.url("tele"), needs_rows=("phases",))).stamp == STAMP
+
+
 def test_init_connect_leads_elsewhere(full: MariaDB) -> None:
     full.sql("CREATE DATABASE elsewhere", "GRANT ALL ON elsewhere.* TO app@'%'")
     try:

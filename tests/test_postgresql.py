@@ -130,6 +130,15 @@ def test_few_connections_are_told(there: Postgres) -> None:
         assert found(url).scarce == scarce, sql
 
 
+def test_few_connections_that_are_left_are_told() -> None:
+    with postgres(max_connections="9", superuser_reserved_connections="3") as small:
+        small.sql("postgres", "CREATE DATABASE main")
+        assert found(small.url("main")).scarce is True
+    with postgres(max_connections="16", superuser_reserved_connections="3") as small:
+        small.sql("postgres", "CREATE DATABASE main")
+        assert found(small.url("main")).scarce is False
+
+
 def test_alembics_table_may_be_elsewhere(there: Postgres) -> None:
     there.sql("postgres", "CREATE DATABASE apart")
     there.sql(

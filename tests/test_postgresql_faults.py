@@ -80,6 +80,7 @@ def there() -> Iterator[Postgres]:
         names = ("main", "frozen", "private", "closed", "other", "odd")
         there.sql("postgres", "SELECT pg_reload_conf()", *(f"CREATE DATABASE {name}" for name in names))
         there.sql("postgres", *(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'" for role in ROLES))
+        there.sql("postgres", "CREATE DATABASE loads", "ALTER DATABASE loads SET session_preload_libraries = 'nope'")
         there.sql("postgres", "ALTER DATABASE frozen SET default_transaction_read_only = on")
         there.sql("postgres", "REVOKE CONNECT ON DATABASE private FROM PUBLIC")
         there.sql("postgres", "ALTER DATABASE closed ALLOW_CONNECTIONS false")
@@ -131,6 +132,7 @@ ROWS = [
     Row("no CONNECT", "private", "reader", {}, 77, "no-right", ("GRANT CONNECT ON DATABASE private TO reader;",)),
     Row("takes no connections", "closed", "", {}, 77, "no-right", ("ALTER DATABASE closed ALLOW_CONNECTIONS true",)),
     Row("too many of the role", "main", "limited", {}, 75, "busy", ("too many connections",)),
+    Row("a library that is not there", "loads", "", {}, 69, "unreachable", ("refused the connection: FATAL: could not access file",)),
     Row("no TLS there", "main", "", {}, 69, "unreachable", ("TLS: server does not support SSL",), "sslmode=require"),
     Row("no TLS there, asyncpg's word", "main", "", {}, 69, "unreachable", ("does not support SSL",), "ssl=verify-full"),
     Row("no certificate", "main", "", {}, 69, "unreachable", ("TLS",), "sslmode=verify-full&sslrootcert=/nowhere.crt"),

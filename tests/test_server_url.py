@@ -26,6 +26,8 @@ REFUSED = [
     ("postgresql+asyncpg://h/db", {"PGSERVICE": "s"}, "PGSERVICE is set"),
     ("postgresql://h:5432/db", {"PGHOSTADDR": "192.0.2.1"}, "PGHOSTADDR is set"),
     ("postgresql+asyncpg://h:5432/db?database=other", {}, "(database=)"),
+    ("postgresql:///db?host=a,b&port=1,2&load_balance_hosts=random", {}, "load_balance_hosts in it"),
+    ("postgresql:///db?host=a,b&port=1,2", {"PGLOADBALANCEHOSTS": "random"}, "as PGLOADBALANCEHOSTS says"),
 ]
 
 
@@ -43,6 +45,8 @@ TAKEN = [
     ("postgresql+psycopg:///db?host=/run/postgresql", {"PGHOST": "other"}),
     ("postgresql://h:5432/db", {"PGHOST": "other", "PGPORT": "1", "PGSERVICE": "s"}),
     ("postgresql://h/db", {"PGHOST": "other"}),
+    ("postgresql:///db?host=a,b&port=1,2", {}),
+    ("postgresql:///db?host=a,b&port=1,2&load_balance_hosts=disable", {"PGLOADBALANCEHOSTS": "random"}),
 ]
 
 

@@ -116,7 +116,8 @@ class ServerIdentity(NamedTuple):
     high_water: PostgreSQL's next transaction, settled: what of it no crash takes back; both None elsewhere
     and on a replica. schema: where the tables are. replica, read_only: as the server says. tables, revision, empty,
     notes: as in FileIdentity, but tables are those of this schema, not all where there are hundreds. scarce: whether
-    the role or the database allows only few connections (5 or fewer), so that none is to be kept beside the program's.
+    the role or the database allows only few connections (5 or fewer), or the server has as few left, so that none is to
+    be kept beside the program's.
     """
 
     kind: str

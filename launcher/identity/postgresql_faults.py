@@ -36,7 +36,7 @@ _WORDS = (
     ("primary", r"session is not read-only|server is not in hot standby"),
     ("parameter", r"unsupported startup parameter|invalid .*(?:option|value|parameter)|unrecognized configuration"),
     ("name", r"could not translate host name|failed to resolve host|Name or service not known|getaddrinfo"),
-    ("refused", r"Connection refused|10061|No such file or directory|No such process"),
+    ("refused", r"Connection refused|10061|failed: No such (?:file or directory|process)"),
     ("silent", r"time(?:d )?out|10060"),
     ("no-way", r"unreachable|No route to host|Permission denied|10051|10065"),
     ("foreign", r"expected authentication request|invalid response to SSL negotiation|protocol violation"),
@@ -260,7 +260,10 @@ _KINDS: dict[str, Callable[[Expectation, str], LauncherError]] = {
     "certificate-file": _option("sslcert or PGSSLCERT", "look at that file and its rights"),
     "name": _unreachable("cannot be found: no name server knows that host", "is the host's name right?"),
     "refused": _unreachable("refused the connection: nobody listens there", "is it running? {ready}"),
-    "silent": _unreachable("did not answer in time", "is that host and port right? {ready}"),
+    "silent": _unreachable(
+        "did not answer in time",
+        "is that host and port right, and does no lock on its catalogs hold the login back? {ready}",
+    ),
     "no-way": _unreachable("cannot be reached from here: {told}", "is that host right, and the network up?"),
     "foreign": _unreachable("does not speak PostgreSQL's protocol", "is that the port of a PostgreSQL server?"),
     "tls": _unreachable(

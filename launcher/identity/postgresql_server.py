@@ -28,6 +28,10 @@ SELECT pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
        (SELECT source FROM pg_catalog.pg_settings WHERE name = 'search_path'),
        d.datconnlimit BETWEEN 0 AND 5 OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles r
        WHERE r.rolname IN (current_user, session_user) AND r.rolconnlimit BETWEEN 0 AND 5)
+       OR pg_catalog.current_setting('max_connections')::int
+       - pg_catalog.current_setting('superuser_reserved_connections')::int
+       - COALESCE(pg_catalog.current_setting('reserved_connections', true), '0')::int
+       - (SELECT pg_catalog.sum(numbackends) FROM pg_catalog.pg_stat_database) <= 5
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 _SYSTEM = "SELECT system_identifier FROM pg_catalog.pg_control_system()"

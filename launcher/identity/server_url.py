@@ -7,6 +7,8 @@ from launcher.identity.expectation import Expectation
 
 _LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+psycopg2cffi")
 _FILLING = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+_BALANCES = "PGLOADBALANCEHOSTS"
+_BALANCED = "may lead the program to another host than the proven one: load_balance_hosts"
 _ANOTHER_NAME = ("database", "db", "dsn")
 
 
@@ -27,6 +29,10 @@ def refuse_unsaid(expected: Expectation) -> None:
         raise _ambiguous(
             expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", _unset("PGHOSTADDR")
         )
+    if options.get("load_balance_hosts", "disable") != "disable":
+        raise _ambiguous(expected, f"{_BALANCED} in it", "take it away: the first host that answers is the one then")
+    if expected.variables.get(_BALANCES, "disable") != "disable" and "load_balance_hosts" not in options:
+        raise _ambiguous(expected, f"{_BALANCED}, as {_BALANCES} says", _unset(_BALANCES))
     said = url.host or options.get("host") or options.get("hostaddr")
     if not said and (set_names or scheme not in _LIBPQ):
         filled = f"{set_names[0]} is set, which" if set_names else f"a default, which {scheme} has for itself, and it"
