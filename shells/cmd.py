@@ -89,11 +89,12 @@ def file_line(line: str) -> str:
     md fails for a folder that another console has made. Nothing is called when the command failed, and its exit code
     stays: rd is the one command that removes something and leaves errorlevel alone when it succeeds
     (https://stackoverflow.com/a/34968021). The number comes through for /f, which fixes it for the whole line.
+    The letters are such as hardly stand behind a % in a value: Wine's cmd expands them in the file that is called, too.
     """
-    file = '"%~i\\env.cmd"'
+    file = '"%~Q\\env.cmd"'
     return (
-        "for /f %r in ('echo %RANDOM%') do @for %i in (\"%TEMP%\\autopack-run-%r\") do "
-        f"@(md %i && ({line} > {file} && call {file} & rd /s /q %i))"
+        "for /f %J in ('echo %RANDOM%') do @for %Q in (\"%TEMP%\\autopack-run-%J\") do "
+        f"@(md %Q && ({line} > {file} && call {file} & rd /s /q %Q))"
     )
 
 

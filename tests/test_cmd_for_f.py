@@ -108,7 +108,7 @@ def test_the_lines_to_type() -> None:
     first, second = CMD.apply(words)
     assert FOR_F.apply(words) == (first,)
     assert first == 'for /f "usebackq delims=" %i in (`autopack-run "two words" env --for-f`) do @%i'
-    assert '(autopack-run "two words" env > "%~i\\env.cmd" && call "%~i\\env.cmd" & rd /s /q %i)' in second
+    assert '(autopack-run "two words" env > "%~Q\\env.cmd" && call "%~Q\\env.cmd" & rd /s /q %Q)' in second
     assert '(`^""C:\\a b\\x.exe" p env --for-f^"`)' in CMD.apply(["C:\\a b\\x.exe", "p", "env"])[0]
     with pytest.raises(CannotCarry, match="the prompt would read"):
         CMD.apply(["autopack-run", "100%", "env"])

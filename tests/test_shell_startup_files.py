@@ -1,6 +1,7 @@
 """`PROFILE shell`: whatever the user's startup files say, the profile stands, or the shell ends."""
 
 import os
+from pathlib import Path
 
 import pytest
 from parts import need
@@ -18,6 +19,36 @@ def test_what_was_made_read_only_ends_the_shell(place: Place, shell: str) -> Non
     console = place.open("telemetry", "shell", "--shell", shell)
     assert "autopack-run: DATABASE_URL has been made read-only" in console.expect("outside the profile")
     assert console.ended() == 78
+
+
+@pytest.mark.posix
+def test_other_capitals_are_another_value(tmp_path: Path) -> None:
+    """nocasematch makes them one to [[ ]]; it stays on for the user."""
+    place = Place(tmp_path, "bash")
+    place.say()
+    with open(place.own, "a", encoding="utf-8") as file:
+        file.write("shopt -s nocasematch\n")
+    console = place.open("telemetry", "shell", "--shell", "bash")
+    stands(place, console.seen())
+    console.enter("[[ a == A ]] && exit 7")
+    assert console.ended() == 7
+    with open(place.own, "a", encoding="utf-8") as file:
+        file.write("readonly SOME_PATH=/A:/B\n")
+    console = place.open("telemetry", "shell", "--shell", "bash")
+    assert "autopack-run: SOME_PATH has been made read-only" in console.expect("outside the profile")
+    assert console.ended() == 78
+
+
+@pytest.mark.posix
+def test_any_ifs_leaves_the_mark(tmp_path: Path) -> None:
+    place = Place(tmp_path, "bash")
+    place.say(FILES["bash"][1], "IFS=$'_\\n'")
+    console = place.open("telemetry", "shell", "--shell", "bash")
+    console.expect(r"\(telemetry\) built")
+    console.enter("echo one")
+    assert "not found" not in console.expect(r"\(telemetry\) built")
+    console.enter("exit 7")
+    assert console.ended() == 7
 
 
 # What a user's own file may also say; the profile stands nevertheless. {last}: after all the exports.

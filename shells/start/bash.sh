@@ -21,14 +21,23 @@ __autopack_run_restore() {
     done
     # Whatever the words above have come to mean in the user's file: only what is seen to stand is believed.
     __autopack_run_rest="$AUTOPACK_RUN_KEEP "
+    __autopack_run_cases=
+    # shellcheck disable=SC2050
+    if [[ a == A ]]; then # nocasematch, by which other capitals would be the same value
+        __autopack_run_cases=alike
+        \builtin shopt -u nocasematch
+        if [[ a == A ]]; then __autopack_run_lost nocasematch; fi
+    fi
     while __autopack_run_next; do
         if [[ ${!__autopack_run_name+x}${!__autopack_run_name-} != "${!__autopack_run_copy+x}${!__autopack_run_copy-}" ]]; then
             __autopack_run_lost "$__autopack_run_name"
         fi
         \builtin unset -v "$__autopack_run_copy"
     done
+    if [[ $__autopack_run_cases ]]; then \builtin shopt -s nocasematch; fi
     __autopack_run_mark=$AUTOPACK_RUN_MARK
-    \builtin unset -v AUTOPACK_RUN_KEEP AUTOPACK_RUN_MARK __autopack_run_name __autopack_run_rest __autopack_run_copy
+    \builtin unset -v AUTOPACK_RUN_KEEP AUTOPACK_RUN_MARK __autopack_run_name __autopack_run_rest __autopack_run_copy \
+        __autopack_run_cases
     if [[ ${AUTOPACK_RUN_KEEP+x} ]]; then
         __autopack_run_lost AUTOPACK_RUN_KEEP
     fi
@@ -69,9 +78,9 @@ __autopack_run_begin() {
 __autopack_run_hook() {
     # shellcheck disable=SC2016,SC2128,SC2178,SC2179
     if [[ "$(\builtin declare -p PROMPT_COMMAND 2>/dev/null)" == "declare -a"* ]]; then
-        PROMPT_COMMAND+=('${__autopack_run_show-}')
+        PROMPT_COMMAND+=('"${__autopack_run_show:-:}"')
     else
-        PROMPT_COMMAND=${PROMPT_COMMAND:+$PROMPT_COMMAND$'\n'}'${__autopack_run_show-}'
+        PROMPT_COMMAND=${PROMPT_COMMAND:+$PROMPT_COMMAND$'\n'}'"${__autopack_run_show:-:}"'
     fi
 }
 
