@@ -350,6 +350,17 @@ def test_an_unknown_option_is_a_usage_error(workload: Workload) -> None:
     assert "--no-such" in err
 
 
+@pytest.mark.posix
+def test_drain_with_a_closed_standard_error(workload: Workload) -> None:
+    workload.create()
+    drain = f"exec '{sys.executable}' -m launcher.rehearsal drain 2>&-"
+    done = subprocess.run(
+        ["sh", "-c", drain], cwd=workload.folder, env=workload.env, stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == 0
+    assert workload.states() == {"COMPLETE": 10}
+
+
 def test_drain_makes_no_database(workload: Workload) -> None:
     code, out, err = workload.run("drain")
     assert (code, out) == (1, "")
