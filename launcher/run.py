@@ -80,7 +80,7 @@ def pinned_database(launch: Launch) -> Pinned:
     db_id = identity.stamp.db_id if identity and identity.stamp else ""
     if isinstance(identity, FileIdentity):
         return Pinned(name, plan.url, tables, db_id, identity.device, identity.inode)
-    return Pinned(name, plan.url, tables, db_id)
+    return Pinned(name, plan.url, tables, db_id, answered=identity.answered if identity else "")
 
 
 def _sessions(launch: Launch) -> "Sessions | None":

@@ -24,7 +24,10 @@ _REASONS = {"empty-file": EMPTY, "not-sqlite": NONE}
 
 
 class Pinned(NamedTuple):
-    """The database that a run is to stay on. url: None where there is none. tables: what it must have."""
+    """The database that a run is to stay on. url: None where there is none. tables: what it must have.
+
+    answered: of a URL with several hosts the one that was proven, as a guard writes it; "" where that is not known.
+    """
 
     name: str
     url: DatabaseURL | None
@@ -32,6 +35,7 @@ class Pinned(NamedTuple):
     db_id: str = ""
     device: int = 0
     inode: int = 0
+    answered: str = ""
 
     @property
     def shown(self) -> str:
@@ -46,15 +50,20 @@ class Pinned(NamedTuple):
         if self.url is None:
             return False
         if not self.url.path:
-            return same_server(place, self.url)
+            return same_server(place, self.url, self.answered)
         if inode and self.inode:
             return (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
         return same_file(place, self.url.path)
 
 
-def same_server(place: str, url: DatabaseURL) -> bool:
-    """Whether the text of a guard's record names the server and the database of the URL, or one of its servers."""
+def same_server(place: str, url: DatabaseURL, answered: str = "") -> bool:
+    """Whether the text of a guard's record names the server and the database of the URL, or one of its servers.
+
+    answered: the one of them that was proven, "" for any; a driver that does not say which one it took may mean it.
+    """
     found, pinned = server_key(place), server_places(url)
+    if found and len(found) == 1 and answered:
+        pinned = pinned & (server_key(answered) or pinned) or pinned
     if found and names_service(url):  # its file says the host
         return {(each[0], each[3]) for each in found} <= {(each[0], each[3]) for each in pinned}
     return found is not None and found <= pinned

@@ -12,7 +12,7 @@ from running import LAUNCHER, last_line, run, write
 pytestmark = pytest.mark.posix
 pytest.importorskip("psycopg")
 pytest.importorskip("pwd")  # of POSIX
-from postgres import PASSWORD, Postgres, pgbouncer  # noqa: E402
+from postgres import PASSWORD, Postgres, pgbouncer, postgres  # noqa: E402
 
 from launcher.environment import Environment, Origin  # noqa: E402
 from launcher.evidence_servers import Sessions, announce  # noqa: E402
@@ -111,6 +111,35 @@ def test_another_database_of_the_server_is_drift(tmp_path: Path, server: Postgre
     assert f"postgresql://127.0.0.1:{server.port}/two: opened by" in done.stderr
     assert f"first at {tmp_path / 'app.py'}:6" in done.stderr
     secrets(tmp_path, done.stdout + done.stderr)
+
+
+def test_another_host_of_the_url_than_the_proven_one_is_drift(tmp_path: Path, server: Postgres) -> None:
+    """It may be any server, and where it is a standby that was promoted, it is not what was proven either."""
+    with postgres() as other:
+        for each in (server, other):
+            each.sql("postgres", "CREATE DATABASE twins")
+            each.sql("twins", "CREATE TABLE runs (id int)")
+        url = (
+            f"postgresql+psycopg://postgres:{PASSWORD}@/twins?host=127.0.0.1,127.0.0.1&port={server.port},{other.port}"
+        )
+        program = f"""
+import os, sys
+from sqlalchemy import create_engine, text
+urls = {{"first": os.environ["DATABASE_URL"], "second": {other.url("twins")!r}}}
+for name in sys.argv[1:]:
+    with create_engine(urls[name]).connect() as connection:
+        print(connection.scalar(text("select inet_server_port()")))
+"""
+        project(tmp_path, server, ["first"], program, verify=True)
+        file = tmp_path / "autopack-run.toml"
+        file.write_text(file.read_text().replace(server.url("one"), url))
+        assert run(["p", "adopt"], tmp_path).returncode == 0
+        done = run(["p", "t"], tmp_path)
+        assert (done.returncode, done.stdout) == (0, f"{server.port}\n"), done.stderr
+        done = run(["p", "t", "second"], tmp_path)
+        assert done.stdout == f"{server.port}\n{other.port}\n"
+        assert done.returncode == 65, done.stderr
+        assert f"postgresql://127.0.0.1:{other.port}/twins: opened by" in done.stderr
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["allowed", "not allowed"])

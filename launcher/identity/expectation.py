@@ -117,7 +117,8 @@ class ServerIdentity(NamedTuple):
     and on a replica. schema: where the tables are. replica, read_only: as the server says. tables, revision, empty,
     notes: as in FileIdentity, but tables are those of this schema, not all where there are hundreds. scarce: whether
     the role or the database allows only few connections (5 or fewer), or the server has as few left, so that none is to
-    be kept beside the program's.
+    be kept beside the program's. answered: which host and database it was, as a guard writes it, where the URL names
+    several hosts of PostgreSQL; else "".
     """
 
     kind: str
@@ -136,6 +137,7 @@ class ServerIdentity(NamedTuple):
     empty: tuple[str, ...]
     notes: tuple[str, ...] = ()
     scarce: bool = False
+    answered: str = ""
 
 
 Identity = FileIdentity | ServerIdentity

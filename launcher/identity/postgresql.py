@@ -74,6 +74,7 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
         empty,
         notes + slow,
         server.scarce,
+        postgresql_server.answered(db, server, expected),
     )
 
 

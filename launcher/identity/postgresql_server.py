@@ -10,6 +10,7 @@ from launcher.identity import postgresql_faults, postgresql_options
 from launcher.identity.expectation import Expectation, printable
 from launcher.identity.postgresql_faults import identifier
 from launcher.identity.postgresql_schema import Session
+from launcher.identity.url import libpq_places
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -132,6 +133,16 @@ def _optional(db: "Connection", sql: str) -> str | None:
             raise
         return None
     return None if value is None else str(value)
+
+
+def answered(db: "Connection", server: Server, expected: Expectation) -> str:
+    """Which of the URL's hosts it is, with the database, as a guard writes it; "" where the URL names one."""
+    from urllib.parse import quote
+
+    made = getattr(db.connection.dbapi_connection, "info", None)
+    if made is None or len(libpq_places(expected.url)) < 2:
+        return ""
+    return f"postgresql://{quote(made.host, safe='')}:{made.port}/{quote(server.database, safe='')}"
 
 
 def system_identifier(db: "Connection") -> str | None:
