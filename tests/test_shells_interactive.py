@@ -33,7 +33,7 @@ VALUES = {
     "HASH": "# ; & | < > ( ) { } * ? ~ [a]",
     "LINES": "a\n\n'b\n",
     "LONG": "x y" * 10_000,
-    "PERCENT": "100% %PATH% %TEMP:~0,1%",
+    "PERCENT": "100% %PATH% %TEMP:~0,1% %i %r %~i",
     "QUOTES": 'a "b" & "c"',
     "SMART": "\u2018; touch witness; \u2019\u201c$(touch witness)\u201d",
     "UNICODE": "S\u00f6hne \u2603 \U0001d11e",
