@@ -68,9 +68,9 @@ def _spoken(plan: Plan, database: str) -> str:
 
 def prove(plan: Plan) -> tuple[Expectation, Identity | None]:
     """The expectation and the proven identity, None where a task that creates the database found nothing yet."""
-    expected = expectation(plan)
     from launcher.identity.verdict import verify_identity
 
+    expected = expectation(plan)
     return expected, verify_identity(expected)
 
 
@@ -98,11 +98,11 @@ def _entry(plan: Plan) -> Database:
 
 
 def _stamped_entry(plan: Plan) -> Database:
+    from launcher.identity.verdict import inspect_database
+
     assert plan.url is not None
     value = plan.environment.get(DATABASE_URL)
     place = value.origin.place if value else ""
-    from launcher.identity.verdict import inspect_database
-
     identity = inspect_database(_anything(plan, plan.url, place))
     stamp = identity.stamp if identity else None
     if stamp and stamp.database in plan.file.databases:

@@ -12,12 +12,12 @@ from running import LAUNCHER, last_line, run, write
 pytestmark = pytest.mark.posix
 pytest.importorskip("psycopg")
 pytest.importorskip("pwd")  # of POSIX
-from postgres import PASSWORD, Postgres, pgbouncer, postgres  # noqa: E402
+from postgres import PASSWORD, Postgres, pgbouncer, postgres  # noqa: E402 (behind importorskip)
 
-from launcher.environment import Environment, Origin  # noqa: E402
-from launcher.evidence_servers import Sessions, announce  # noqa: E402
-from launcher.identity.url import parse_database_url  # noqa: E402
-from launcher.usage import same_server  # noqa: E402
+from launcher.environment import Environment, Origin  # noqa: E402 (behind importorskip)
+from launcher.evidence_servers import Sessions, announce  # noqa: E402 (behind importorskip)
+from launcher.identity.url import parse_database_url  # noqa: E402 (behind importorskip)
+from launcher.usage import same_server  # noqa: E402 (behind importorskip)
 
 PROGRAM = """
 import os, sys

@@ -166,6 +166,23 @@ class TestWhoMayNotKnow:
         assert (identity.physical["system_identifier"], identity.physical["timeline"]) == (None, None)
         assert (identity.stamp, identity.high_water, identity.settled) == (STAMP, None, None)
 
+    def test_a_role_without_the_views_of_settings_and_statistics(self, there: Postgres) -> None:
+        there.sql("postgres", "CREATE ROLE shut_out LOGIN PASSWORD 'shut'")
+        there.sql("main", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO shut_out")
+        url = there.url("main", "shut_out", "shut")
+        before = found(url, writes=False)
+        there.sql("main", "REVOKE SELECT ON pg_settings, pg_stat_database FROM public")
+        there.sql("main", "REVOKE EXECUTE ON FUNCTION pg_xact_status(xid8) FROM public")
+        try:
+            identity = found(url, writes=False, variables={"PGOPTIONS": "-c search_path=public"})
+        finally:
+            there.sql("main", "GRANT SELECT ON pg_settings, pg_stat_database TO public")
+            there.sql("main", "GRANT EXECUTE ON FUNCTION pg_xact_status(xid8) TO public")
+        assert identity.physical == before.physical
+        assert before.high_water is not None
+        assert identity.settled is not None
+        assert identity.settled >= before.high_water  # nobody has a transaction open
+
 
 class TestCopies:
     def test_standby_and_its_promotion(self, there: Postgres) -> None:

@@ -119,7 +119,19 @@ def test_no_launcher_on_path(recorded: Stage, shell: str, tmp_path: Path) -> Non
     assert done.returncode == 127
     assert "autopack-run is not on PATH. In its checkout: uv tool install ." in done.stderr
     assert "uv tool update-shell (or: pipx ensurepath)" in done.stderr.replace("  ", " ")
+    assert "relative entry" not in done.stderr
     assert done.stdout == ""
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["nowhere:{}", "{}:../nowhere"])
+def test_a_relative_entry_of_path_is_told(recorded: Stage, path: str, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    done = Stage(recorded.home, tmp_path / "bin").play(
+        recorded.command("dash"), recorded.home, env={"PATH": path.format(tmp_path / "bin")}
+    )
+    assert done.returncode == 127
+    assert "A relative entry of PATH counts from this script's folder." in done.stderr
 
 
 @POSIX

@@ -89,7 +89,7 @@ def test_a_long_line_takes_linear_time(line: str) -> None:
     """Quadratic, each of them took minutes."""
     began = time.process_time()
     masked(line)
-    assert time.process_time() - began < 20  # of a loaded processor; alone it takes 0.2
+    assert time.process_time() - began < 5
 
 
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:

@@ -70,4 +70,5 @@ def _windows_share(path: str) -> str | None:
     drive = os.path.splitdrive(path)[0]
     if drive.startswith(("\\\\", "//")):
         return "UNC path"
+    # mypy looks as on this system, and only Windows has a windll.
     return "network drive" if ctypes.windll.kernel32.GetDriveTypeW(drive + "\\") == 4 else None  # type: ignore[attr-defined,unused-ignore]

@@ -1,12 +1,18 @@
 """Settings that the client gives its session: the URL's `options`, else PGOPTIONS (postgresql.org, "libpq-connect")."""
 
 import os
-from urllib.parse import parse_qs
 
 from launcher.hints import unset_line
 from launcher.identity.expectation import Expectation
+from launcher.identity.url import options_of
 
 _CLIENT = "client"  # of pg_settings.source
+
+
+def names(setting: str, expected: Expectation) -> bool:
+    """Whether it is among what the client gives, so that asking the server for its source is worth while."""
+    given = options_of(expected.url).get("options") or [expected.variables.get("PGOPTIONS", "")]
+    return any(setting in text for text in given)
 
 
 def giver(source: str | None, expected: Expectation) -> str:
@@ -27,4 +33,4 @@ def remedy(setting: str, expected: Expectation) -> str:
 
 
 def _in_url(expected: Expectation) -> bool:
-    return "options" in parse_qs(expected.url.text.partition("?")[2], keep_blank_values=True)
+    return "options" in options_of(expected.url)

@@ -51,14 +51,14 @@ FROM pg_catalog.pg_namespace WHERE nspname = :schema
 class Session(NamedTuple):
     """Whose session it is. path: the search_path in force; schema: the first of it that exists, or None.
 
-    path_source: who has set the path, as in pg_settings.source.
+    path_source: who has set the path, as in pg_settings.source; None where the client has not.
     """
 
     role: str
     database: str
     path: str
     schema: str | None
-    path_source: str
+    path_source: str | None
 
 
 class Relation(NamedTuple):

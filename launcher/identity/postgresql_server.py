@@ -26,13 +26,12 @@ _SERVER = """
 SELECT pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('server_version'),
        current_user, pg_catalog.current_setting('search_path'), pg_catalog.current_schema(),
-       (SELECT source FROM pg_catalog.pg_settings WHERE name = 'search_path'),
        d.datconnlimit BETWEEN 0 AND 5 OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles r
        WHERE r.rolname IN (current_user, session_user) AND r.rolconnlimit BETWEEN 0 AND 5)
        OR pg_catalog.current_setting('max_connections')::int
        - pg_catalog.current_setting('superuser_reserved_connections')::int
        - COALESCE(pg_catalog.current_setting('reserved_connections', true), '0')::int
-       - (SELECT pg_catalog.sum(numbackends) FROM pg_catalog.pg_stat_database) <= 5
+       - (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_db_numbackends(oid)) FROM pg_catalog.pg_database) <= 5
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 _SYSTEM = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
@@ -53,7 +52,12 @@ SELECT s.xmax || ' ' || GREATEST(s.xmin, (SELECT max(x) + 1 FROM pg_catalog.gene
 FROM (SELECT pg_catalog.pg_snapshot_xmax(s)::text::bigint AS xmax, pg_catalog.pg_snapshot_xmin(s)::text::bigint AS xmin
       FROM pg_catalog.pg_current_snapshot() s) s
 """
-_READ_ONLY_SOURCE = "SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'"
+# Where a role may execute no pg_xact_status.
+_SNAPSHOT_ALONE = """
+SELECT pg_catalog.pg_snapshot_xmax(s)::text || ' ' || pg_catalog.pg_snapshot_xmin(s)::text
+FROM pg_catalog.pg_current_snapshot() s
+"""
+_SOURCE = "SELECT source FROM pg_catalog.pg_settings WHERE name = '{}'"
 
 
 class Server(NamedTuple):
@@ -67,7 +71,6 @@ class Server(NamedTuple):
     role: str
     path: str
     schema: str | None
-    path_source: str
     scarce: bool
 
 
@@ -86,7 +89,9 @@ def ask(db: "Connection", expected: Expectation) -> tuple[Server, Session]:
     limits(db, STATEMENT_SECONDS)
     server = Server(*db.execute(text(_SERVER)).one())
     _judge_server(db, server, expected)
-    return server, Session(server.role, server.database, server.path, server.schema, server.path_source)
+    named = postgresql_options.names("search_path", expected)
+    source = _optional(db, _SOURCE.format("search_path")) if named else None
+    return server, Session(server.role, server.database, server.path, server.schema, source)
 
 
 def _judge_server(db: "Connection", server: Server, expected: Expectation) -> None:
@@ -102,7 +107,7 @@ def _judge_server(db: "Connection", server: Server, expected: Expectation) -> No
     if server.replica:
         raise postgresql_faults.replica(expected)
     if server.read_only == "on":
-        raise _read_only(_optional(db, _READ_ONLY_SOURCE) or "", server, expected)
+        raise _read_only(_optional(db, _SOURCE.format("default_transaction_read_only")) or "", server, expected)
 
 
 def _read_only(source: str, server: Server, expected: Expectation) -> LauncherError:
@@ -161,6 +166,6 @@ def timeline(db: "Connection", replica: bool) -> int | None:
 
 def snapshot(db: "Connection") -> tuple[int | None, int | None]:
     """The next transaction's number, and what of it no crash takes back; None where the server does not tell."""
-    told = _optional(db, _SNAPSHOT)
+    told = _optional(db, _SNAPSHOT) or _optional(db, _SNAPSHOT_ALONE)
     high_water, settled = told.split() if told else (None, None)
     return (int(high_water), int(settled)) if high_water and settled else (None, None)

@@ -103,10 +103,11 @@ def same_database(one: DatabaseURL, other: DatabaseURL) -> bool:
 
 def names_service(url: DatabaseURL) -> str:
     """The section of libpq's service file that it names, which says the rest of the place; "" for none."""
-    return "".join(_options(url).get("service", []))
+    return "".join(options_of(url).get("service", []))
 
 
-def _options(url: DatabaseURL) -> dict[str, list[str]]:
+def options_of(url: DatabaseURL) -> dict[str, list[str]]:
+    """What stands behind its ?, by name; the values in their order."""
     from urllib.parse import parse_qs
 
     return parse_qs(url.text.partition("?")[2], keep_blank_values=True)
@@ -121,7 +122,7 @@ def server_places(url: DatabaseURL) -> frozenset[tuple[str, str, str, str]]:
     from urllib.parse import unquote
 
     # MariaDB's and MySQL's dialects speak to the same servers; a socket stands above host and port.
-    dialect, options = "mysql" if url.dialect == "mariadb" else url.dialect, _options(url)
+    dialect, options = "mysql" if url.dialect == "mariadb" else url.dialect, options_of(url)
     if socket := options.get("unix_socket"):
         places = [(socket[-1], "")]
     elif dialect == "postgresql":
@@ -144,7 +145,7 @@ def libpq_places(url: DatabaseURL) -> list[tuple[str, str]]:
     """
     from urllib.parse import unquote
 
-    options, host = _options(url), unquote(url.host)
+    options, host = options_of(url), unquote(url.host)
     named = options.get("host") or ([] if host else options.get("hostaddr")) or [host]
     ports = ",".join(options.get("port", [url.port])).split(",")
     places = []
