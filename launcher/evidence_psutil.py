@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launcher.evidence_files import OpenFiles
-from launcher.seen import OpenFile, Process, Seen, describe
+from launcher.seen import UNKNOWN, OpenFile, Process, Seen, describe
 from launcher.sockets import End, plain
 from launcher.sqlite_files import is_database
 
@@ -85,12 +85,13 @@ def _admit(process: "psutil.Process", seen: Seen) -> bool:
 def _program(process: "psutil.Process") -> tuple[str, str]:
     import psutil
 
-    program, words = "", list[str]()
+    name, program, words = "", "", list[str]()
     with contextlib.suppress(psutil.Error, OSError):
-        program = process.name()
-        program = process.exe() or program
+        name = process.name()
+        program = process.exe()
         words = process.cmdline()
-    return describe(program, words)
+    shown, kind = describe(program or name, words)
+    return shown or "a program that was over at once", kind if program else UNKNOWN
 
 
 def _note_file(pid: int, path: str, seen: Seen) -> None:

@@ -9,11 +9,16 @@ from typing import Any, NamedTuple
 
 
 class Process(NamedTuple):
-    """A guarded Python. how: `exec`, or `fork` for a copy of one. program: its script or `-m module`."""
+    """A guarded Python. how: `exec`, or `fork` for a copy of one. program: its script or `-m module`.
+
+    python: its sys.executable; parent: on Windows the process that started it, elsewhere 0.
+    """
 
     pid: int
     program: str
     how: str
+    python: str
+    parent: int
 
 
 class Opening(NamedTuple):

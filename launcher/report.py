@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from launcher import drift
 from launcher.holders import holders
+from launcher.observed import Observed
 from launcher.output import printable
 from launcher.records import Override, Records, Start
 from launcher.strays import Change
-from launcher.usage import MEMORY, Observed, Pinned, Used, collect, few
+from launcher.usage import MEMORY, Pinned, Used, collect, few
 
 SCHEMA = 1
 """The number in the JSON report; it grows when a field changes its meaning or goes away."""
@@ -87,13 +88,14 @@ def _unguarded(observed: Observed, records: Records) -> list[str]:
     """
     guarded = {process.pid for process in records.processes} - set(records.replaced)
     processes = observed.watch.processes.items()
-    harmless = guarded | records.system | observed.starters()
+    of_windows = observed.harmless()
+    harmless = guarded | records.system | of_windows
     found = {pid: f"{seen.name} (pid {pid})" for pid, seen in processes if pid not in harmless}
     found |= {pid: f"{name} (pid {pid})" for pid, name in observed.roots.items() if pid not in harmless}
     found |= {pid: f"{name} (pid {pid})" for pid, name in records.replaced.items()}
     # A fork copies the guard, and what the copy becomes then may have none.
     begun = {process.pid for process in records.processes if process.how == "exec"}
-    starts = [start for start in records.starts if start.child not in begun | observed.starters()]
+    starts = [start for start in records.starts if start.child not in begun | of_windows]
     found |= {start.child: _started(start) for start in starts if start.child}
     unknown = [_started(start) for start in starts if not start.child]
     return [found[pid] for pid in sorted(found)] + list(dict.fromkeys(unknown))

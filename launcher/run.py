@@ -8,8 +8,9 @@ from launcher import banner, child
 from launcher.evidence import Watch
 from launcher.identity.expectation import FileIdentity, ServerIdentity
 from launcher.launch import Launch
+from launcher.observed import Observed
 from launcher.run_folder import RunFolder
-from launcher.usage import Observed, Pinned
+from launcher.usage import Pinned
 
 if TYPE_CHECKING:
     from launcher.evidence_servers import Sessions

@@ -11,13 +11,15 @@ from launcher.python_words import is_python, script
 
 NAME_LIMIT = 100
 ENDS_KEPT = 10_000
-PYTHON, STARTER, OTHER = "python", "starter", "other"
+_CONSOLE = os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "conhost.exe")
+PYTHON, STARTER, CONSOLE, OTHER, UNKNOWN = "python", "starter", "console", "other", "unknown"
 
 
 class Process(NamedTuple):
     """One process of the tree. name: program, and for Python its script or module; created: seconds since 1970.
 
-    kind: `python`, `starter` (it only starts Python) or `other`.
+    kind: `python`, `starter` (it only starts Python), `console` (Windows' own, which a program without one gets),
+    `other`, or `unknown` where its file could not be asked for.
     """
 
     pid: int
@@ -97,20 +99,26 @@ def describe(program: str, words: Sequence[str]) -> tuple[str, str]:
     """
     name = os.path.basename(program.removesuffix(" (deleted)"))
     name = name[:-4] if name.lower().endswith(".exe") else name
-    python = is_python(name)
-    shown = f"{name} {script(words[1:])}".rstrip() if python else name
-    kind = STARTER if _only_starts_python(program, python) else PYTHON if python else OTHER
-    return printable(masked(shown))[:NAME_LIMIT], kind
+    shown = f"{name} {script(words[1:])}".rstrip() if is_python(name) else name
+    return printable(masked(shown))[:NAME_LIMIT], _kind(program, name)
 
 
-def _only_starts_python(program: str, python: bool) -> bool:
-    """Whether it runs nothing itself, on Windows: a virtual environment's python.exe, or a console script's .exe.
+def _kind(program: str, name: str) -> str:
+    if is_starter(program):
+        return STARTER
+    if WINDOWS and os.path.normcase(program) == os.path.normcase(_CONSOLE):
+        return CONSOLE
+    return PYTHON if is_python(name) else OTHER
+
+
+def is_starter(program: str) -> bool:
+    """Whether the file runs nothing itself, on Windows: a virtual environment's python.exe, a console script's .exe.
 
     A script's .exe is a small launcher with a zip file behind it, whose last record begins with PK.
     """
     if not WINDOWS:
         return False
-    if python:
+    if is_python(program):
         return os.path.exists(os.path.join(os.path.dirname(program), os.pardir, "pyvenv.cfg"))
     try:
         with open(program, "rb") as file:

@@ -10,8 +10,9 @@ from launcher.connect import connect
 from launcher.evidence import Watch
 from launcher.health import Answer, ask
 from launcher.launch import Launch
+from launcher.observed import Observed
 from launcher.server_ports import health_url
-from launcher.usage import Observed, Pinned, Used, collect
+from launcher.usage import Pinned, Used, collect
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self
 from launcher import child, guard, in_front, server_log
 from launcher.errors import BUSY, UNREACHABLE, LauncherError, WrongDataError
 from launcher.launch import Launch, task_launch
+from launcher.observed import Observed
 from launcher.output import printable, say
 from launcher.ports import holder
 from launcher.run import Run
@@ -30,7 +31,6 @@ from launcher.server_proof import (
     prove,
     question_for,
 )
-from launcher.usage import Observed
 
 READY_SECONDS = 60.0
 """How long a server of `with` may take until it answers."""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from launcher.identity.url import DEFAULT_PORTS, DatabaseURL, server_places
+from launcher.observed import Observed
 from launcher.records import Records
-from launcher.usage import Observed, Pinned, Used, few
+from launcher.usage import Pinned, Used, few
 
 _NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
 _SERVERS = {5432: "PostgreSQL", 3306: "MySQL", 1433: "SQL Server", 1521: "Oracle"}

@@ -2,21 +2,17 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from launcher.child import Command
 from launcher.errors import ConfigurationError, LauncherError
-from launcher.evidence import Watch
 from launcher.identity.expectation import Identity
 from launcher.identity.sqlite_path import same_file
 from launcher.identity.url import DatabaseURL, names_service, parse_database_url, server_places
 from launcher.identity.verdict import look_at
-from launcher.records import Opening, Reader, Records
-from launcher.seen import STARTER, describe
+from launcher.observed import Observed
+from launcher.records import Opening
+from launcher.seen import UNKNOWN
 from launcher.strays import Change
-
-if TYPE_CHECKING:
-    from launcher.evidence_servers import Sessions
 
 MEMORY = ":memory:"
 GONE, EMPTY, NONE = "it is gone", "it is empty", "it is no SQLite database"
@@ -94,34 +90,6 @@ def _identity_now(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-class Observed:
-    """One program of a run. label: its name in the profile; folder: of its guards' records; watch: what is seen.
-
-    sessions: what the pinned server lists of the whole run, None where it is not asked. roots: what the launcher itself
-    has started for it, the names by pid.
-    """
-
-    def __init__(self, label: str, folder: str, watch: Watch, sessions: "Sessions | None" = None) -> None:
-        self.label, self.folder, self.watch, self.sessions = label, folder, watch, sessions
-        self.roots: dict[int, str] = {}
-        self._reader = Reader(folder)
-
-    def begin(self, pid: int, command: Command) -> None:
-        """The launcher has started this; it may be over before anybody looks."""
-        name, kind = describe(command.program, command.words)
-        if kind != STARTER:
-            self.roots[pid] = name
-        self.watch.add(pid)
-
-    def records(self) -> Records:
-        """What its guards have recorded up to now."""
-        return self._reader.read()
-
-    def starters(self) -> set[int]:
-        """Processes that only start Python, as a virtual environment's python.exe on Windows does."""
-        return {pid for pid, process in self.watch.processes.items() if process.kind == STARTER}
-
-
 class Used(NamedTuple):
     """One database that was used, or would have been (blocked).
 
@@ -158,7 +126,7 @@ def collect(pinned: Pinned, observed: Sequence[Observed], changes: Iterable[Chan
     for each in observed:
         records = each.records()
         names = {process.pid: f"python {process.program}" for process in records.processes if process.program}
-        names |= {pid: process.name for pid, process in each.watch.processes.items()}
+        names |= {pid: seen.name for pid, seen in each.watch.processes.items() if seen.kind != UNKNOWN}
         for opening in records.openings:
             _add(found, _from_record(opening, pinned, names.get(opening.pid, each.label)))
         for file in each.watch.files.values():

@@ -30,7 +30,7 @@ def test_a_run_on_its_database_alone(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert f"{project.folder / 'client.py'}:5" in done.stderr
     report = project.report()
-    assert (report["verdict"], report["exit_code"], report["child_exit_code"]) == ("proven", 0, 0)
+    assert (report["verdict"], report["exit_code"], report["child_exit_code"]) == ("proven", 0, 0), done.stderr
     assert [used["where"] for used in report["databases"]] == [f"{project.folder / 'client.py'}:5"]
     assert report["drift"] == report["not_proven"] == report["overrides"] == report["unguarded"] == []
 
@@ -329,14 +329,45 @@ GUARDED = {
 }
 
 
-@pytest.mark.posix
-@pytest.mark.parametrize("case", GUARDED)
+@pytest.mark.parametrize(
+    "case", some_on_windows(GUARDED, ("subprocess", "os.spawnl", "a program that is not there", "a pool"))
+)
 def test_guarded_programs_are_no_doubt(project: Project, case: str) -> None:
     text = f"import os, subprocess, sys\nPYTHON = sys.executable\nfrom client import work\nwork()\n{GUARDED[case]}\n"
     project.task("drain", text)
     done = project.run("p", "drain")
     assert done.returncode == 0, done.stderr
     assert project.report()["verdict"] == "proven", done.stderr
+
+
+# A virtual environment's python.exe starts the real one, and a program without a console gets one of its own: both are
+# often over before anybody looks. {python} is the virtual environment's, {base} the real one.
+ON_WINDOWS = {
+    "many that are soon over": ("for _ in range(3): run([{python}, '-c', 'pass'])", True),
+    "the real one": ("run([{base}, '-c', 'pass'])", True),
+    "without a window": ("run([{python}, '-c', 'import time; time.sleep(1)'], creationflags=0x08000000)", True),
+    "a console of its own": ("run([{python}, '-c', 'import time; time.sleep(1)'], creationflags=16)", True),
+    "behind it one without a guard": ("run([{python}, '-I', '-c', 'pass'])", False),
+    "that is seen": ("run([{python}, '-I', '-c', 'import time; time.sleep(1)'])", False),
+    "and starts a guarded one": (
+        "run([{python}, '-I', '-c', 'import subprocess, sys; subprocess.run([sys.executable, \"-c\", \"\"])'])",
+        False,
+    ),
+    "the real one without a guard": ("run([{base}, '-I', '-c', 'pass'])", False),
+}
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="Windows' redirectors and consoles")
+@pytest.mark.parametrize("case", ON_WINDOWS)
+def test_what_windows_starts_beside_a_python(project: Project, case: str) -> None:
+    code, proven = ON_WINDOWS[case]
+    code = code.format(python="sys.executable", base="sys._base_executable")
+    project.task("drain", f"import sys\nfrom subprocess import run\n{GOOD}{code}\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    report = project.report()
+    assert report["verdict"] == ("proven" if proven else "not proven"), done.stderr
+    assert all(text.startswith("python") for text in report["unguarded"]), done.stderr
 
 
 # The guard's own trouble is never the program's.

@@ -132,7 +132,9 @@ def begin(how):  # type: (str) -> None
     global _record_name, _count  # noqa: PLW0603 (a process has one record)
     _record_name = "guard-%d-%x.txt" % (_getpid(), time.time_ns())  # noqa: UP031 (2.7 parses this)
     _count = 0
-    write({"event": "start", "program": _program(), "python": sys.executable, "how": how}, SPARE)
+    # Whom a virtual environment's python.exe has started; nobody else there may see that one before it has ended.
+    parent = os.getppid() if WINDOWS else 0
+    write({"event": "start", "program": _program(), "python": sys.executable, "parent": parent, "how": how}, SPARE)
 
 
 def forked():  # type: () -> None
