@@ -13,6 +13,8 @@ from launcher.sqlite_files import SIDECARS, is_database, named_like_database
 ENTRIES = 200_000
 SECONDS = 2.0
 """Where the walk ends: an operator waits for it before and after each run."""
+FEW = 500
+"""So many entries are walked however long it takes: of a small project a busy machine hides nothing."""
 
 SKIPPED = frozenset(
     {".autopack-run", ".git", ".hg", ".nox", ".tox", ".venv", "__pycache__", "node_modules"}
@@ -103,7 +105,7 @@ class Workspace:
             folder = waiting.popleft()
             entries = _entries(folder, left)
             left -= len(entries)
-            if left < 0 or time.monotonic() > end:
+            if left < 0 or (left < ENTRIES - FEW and time.monotonic() > end):
                 self.complete = False
                 return
             if folder not in self._folders and any(entry.name == _ENVIRONMENT for entry in entries):
