@@ -1,12 +1,15 @@
 """One program of a run: what its guards have recorded, and what was seen of it from outside."""
 
+import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from launcher.child import Command
 from launcher.evidence import Watch
+from launcher.python_starters import is_starter
 from launcher.python_words import is_python
 from launcher.records import Reader, Records
-from launcher.seen import CONSOLE, STARTER, UNKNOWN, Process, describe, is_starter
+from launcher.seen import CONSOLE, STARTER, UNKNOWN, Process, describe
 
 if TYPE_CHECKING:
     from launcher.evidence_servers import Sessions
@@ -43,17 +46,37 @@ class Observed:
         """
         seen, records = self.watch.processes, self.records()
         consoles = {pid for pid, process in seen.items() if process.kind == CONSOLE}
-        starters = {pid for pid, process in seen.items() if process.kind == STARTER} | _unseen_starters(seen, records)
+        starters = {pid for pid, process in seen.items() if process.kind == STARTER}
         known = {process.parent for pid, process in seen.items() if pid not in consoles}
         known |= {each.parent for each in records.processes}
-        return consoles | (starters & known) | (self._starters if records.processes else self._starters & known)
+        root = self._starters if records.processes else self._starters & known
+        return consoles | (starters & known) | root | _unseen_starters(seen, records)
 
 
 def _unseen_starters(seen: dict[int, Process], records: Records) -> set[int]:
-    """Each virtual environment's python.exe that was looked at too late to be asked for its file, or not at all.
+    """Those that a guarded program has started and that were looked at too late, or not at all: told by their Python.
 
-    Told by its own Python, which has that file's name and this parent.
+    That of a virtual environment's python.exe has its name and this parent. That of a console script has the script's
+    .exe as its program; in between is a python.exe of which nobody knows whose child it was, so each counts once.
     """
-    named = {start.child for start in records.starts if is_python(start.program)}
-    unseen = {pid for pid in named if pid not in seen or seen[pid].kind == UNKNOWN}
-    return {each.parent for each in records.processes if each.parent in unseen and is_starter(each.python)}
+    unseen = {start.child: start.program for start in records.starts if _is_unseen(start.child, seen)}
+    found, scripts = set[int](), Counter[str]()
+    for each in records.processes:
+        if each.parent in unseen:
+            if is_python(unseen[each.parent]) and is_starter(each.python):
+                found.add(each.parent)
+        elif each.how == "exec" and _is_unseen(each.parent, seen) and is_starter(each.program):
+            scripts[_stem(each.program)] += 1
+    for pid, program in unseen.items():
+        if scripts[_stem(program)] > 0:
+            scripts[_stem(program)] -= 1
+            found.add(pid)
+    return found
+
+
+def _is_unseen(pid: int, seen: dict[int, Process]) -> bool:
+    return pid not in seen or seen[pid].kind == UNKNOWN
+
+
+def _stem(program: str) -> str:
+    return os.path.basename(program).casefold().removesuffix(".exe")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 _NAME = re.compile(r"(?:python|pypy)[\d.]*w?(?:_d)?(?:\.exe)?", re.IGNORECASE)
-_STARTER = re.compile(r"pyw?(?:\.exe)?", re.IGNORECASE)  # of Windows: `py -3.11 script`
+_LAUNCHER = re.compile(r"pyw?(?:\.exe)?", re.IGNORECASE)  # of Windows: `py -3.11 script`
 # Options with a value in the next word (https://docs.python.org/3/using/cmdline.html).
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 _SKIPPING = "IES"  # they skip sitecustomize or PYTHONPATH; -P and -s do not (STYLE.md, measured)
@@ -15,12 +15,17 @@ def is_python(program: str) -> bool:
     return _NAME.fullmatch(_base(program)) is not None
 
 
+def is_launcher(program: str) -> bool:
+    """Whether it is `py`, which starts a Python on Windows."""
+    return _LAUNCHER.fullmatch(_base(program)) is not None
+
+
 def skipping_option(words: Sequence[str]) -> str:
     """The option of a Python command line that keeps the guard out, as `-I`, or "". `env` in front is passed over."""
     rest = list(words)
     while rest and _base(rest[0]) == "env":
         rest = [word for word in rest[1:] if "=" not in word and not word.startswith("-")] if rest[1:] else []
-    if not rest or not (is_python(rest[0]) or _STARTER.fullmatch(_base(rest[0]))):
+    if not rest or not (is_python(rest[0]) or is_launcher(rest[0])):
         return ""
     for option in _options(rest[1:]):
         for letter in option[1:] if not option.startswith("--") else "":

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from launcher.environment import WINDOWS
 from launcher.output import masked, printable
+from launcher.python_starters import is_starter
 from launcher.python_words import is_python, script
 
 NAME_LIMIT = 100
@@ -109,20 +110,3 @@ def _kind(program: str, name: str) -> str:
     if WINDOWS and os.path.normcase(program) == os.path.normcase(_CONSOLE):
         return CONSOLE
     return PYTHON if is_python(name) else OTHER
-
-
-def is_starter(program: str) -> bool:
-    """Whether the file runs nothing itself, on Windows: a virtual environment's python.exe, a console script's .exe.
-
-    A script's .exe is a small launcher with a zip file behind it, whose last record begins with PK.
-    """
-    if not WINDOWS:
-        return False
-    if is_python(program):
-        return os.path.exists(os.path.join(os.path.dirname(program), os.pardir, "pyvenv.cfg"))
-    try:
-        with open(program, "rb") as file:
-            file.seek(-22, os.SEEK_END)
-            return file.read(4) == b"PK\5\6"
-    except OSError:
-        return False

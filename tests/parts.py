@@ -31,8 +31,8 @@ MUST_HAVE = {
         "windows-pwsh",
     ),
     "darwin": ("bash", "zsh", "pwsh", "pypi"),
-    "win32": ("cmd", "powershell", "pwsh", "pypi"),
-    "wine": ("cmd", "pwsh"),
+    "win32": ("cmd", "powershell", "pwsh", "pypi", "windows-uv"),
+    "wine": ("cmd", "pwsh", "windows-uv"),
 }
 
 
@@ -65,6 +65,10 @@ def _find(part: str) -> str | None:
             return str(there) if _lab_is_there() and there.exists() else None
         case "windows-venv":
             return _venv() if _lab_is_there() else None
+        case "windows-uv":  # of the dev group
+            return shutil.which("uv", path=os.path.dirname(sys.executable)) if sys.platform == "win32" else None
+        case "uv" if system() == "wine":  # for what it would have to fetch
+            return None
         case "pypi":
             return None if system() == "wine" else _pypi()
         case "bash" if sys.platform == "win32":

@@ -36,6 +36,7 @@ FLOORS = [
         "launcher.evidence_files",
         "launcher.parent",
     ],
+    ["launcher.python_starters"],
     ["launcher.hints", "launcher.shown", "launcher.text_files", "launcher.server_log"],
     ["launcher.violations"],
     ["launcher.schema", "launcher.discovery", "launcher.env_files", "launcher.placeholders", "launcher.ports"],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import seen
+from launcher import python_starters, seen
 from launcher.child import Command
 from launcher.evidence import Watch
 from launcher.observed import Observed
@@ -16,16 +16,24 @@ ROOT, REDIRECTOR, REAL = 10, 20, 30
 def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "venv" / "Scripts").mkdir(parents=True)
     (tmp_path / "venv" / "pyvenv.cfg").touch()
+    monkeypatch.setattr(python_starters, "WINDOWS", True)
     monkeypatch.setattr(seen, "WINDOWS", True)
     return str(tmp_path / "venv" / "Scripts" / "python.exe")
 
 
-def guarded(folder: Path, pid: int, python: str, parent: int, started: int = 0) -> None:
-    """What the guard of a Python writes; started: a python.exe that it starts itself."""
-    event = {"pid": pid, "program": "x.py", "how": "exec", "python": python, "parent": parent, "at": 1}
-    lines = [repr(event | {"event": "start"})]
-    if started:
-        lines.append(repr({"event": "spawn", "pid": pid, "child": started, "program": "python.exe", "where": "x.py:1"}))
+def guarded(
+    folder: Path,
+    pid: int,
+    python: str,
+    parent: int,
+    started: tuple[int, ...] = (),
+    program: str = "x.py",
+    starts: str = "",
+) -> None:
+    """What the guard of a Python writes; started: processes that it starts itself, by the name `starts`."""
+    event = {"pid": pid, "program": program, "how": "exec", "python": python, "parent": parent, "at": 1}
+    spawn = {"event": "spawn", "pid": pid, "program": starts or "python.exe", "where": "x.py:1"}
+    lines = [repr(event | {"event": "start"}), *(repr(spawn | {"child": child}) for child in started)]
     (folder / f"guard-{pid}-1.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
@@ -48,7 +56,7 @@ def test_the_first_one_over_before_it_could_be_asked(tmp_path: Path, venv: str) 
 def test_one_that_a_guarded_python_started(tmp_path: Path, venv: str, looked: str | None) -> None:
     """Its Python says whose child it is, and by which file it was started; a real python.exe is none."""
     run = observed(tmp_path, venv)
-    guarded(tmp_path, 11, venv, ROOT, started=REDIRECTOR)
+    guarded(tmp_path, 11, venv, ROOT, started=(REDIRECTOR,))
     if looked:
         run.watch._seen.admit(seen.Process(REDIRECTOR, 11, "python", looked, 1.0))
     assert run.harmless() == {ROOT}
@@ -58,7 +66,8 @@ def test_one_that_a_guarded_python_started(tmp_path: Path, venv: str, looked: st
 
 def test_one_with_a_python_of_no_virtual_environment(tmp_path: Path, venv: str) -> None:
     run = observed(tmp_path, venv)
-    guarded(tmp_path, 11, venv, ROOT, started=REDIRECTOR)
+    guarded(tmp_path, 11, venv, ROOT, started=(REDIRECTOR,))
+    (tmp_path / "python311.dll").touch()
     guarded(tmp_path, REAL, str(tmp_path / "python.exe"), REDIRECTOR)
     assert run.harmless() == {ROOT}
 
@@ -71,3 +80,26 @@ def test_a_console_is_nobody_s_python(tmp_path: Path, venv: str) -> None:
     assert run.harmless() == {ROOT, 40}
     run.watch._seen.admit(seen.Process(REAL, REDIRECTOR, "python", seen.PYTHON, 1.0))
     assert run.harmless() == {ROOT, REDIRECTOR, 40}
+
+
+def test_a_script_s_launcher_is_told_by_the_python_that_runs_it(tmp_path: Path, venv: str) -> None:
+    """As many as have run: two were started by that name, so one of them may have been another program."""
+    tool = Path(venv).with_name("tool.exe")
+    tool.write_bytes(b"MZ" + bytes(100) + b"PK\5\6" + bytes(18))
+    run = observed(tmp_path, venv)
+    guarded(tmp_path, 11, venv, ROOT, started=(50, 60), starts="Tool")
+    assert run.harmless() == {ROOT}
+    guarded(tmp_path, REAL, venv, REDIRECTOR, program=str(tool))
+    assert run.harmless() == {ROOT, 50}
+    guarded(tmp_path, 31, venv, 21, program=str(tool))
+    assert run.harmless() == {ROOT, 50, 60}
+
+
+@pytest.mark.parametrize("program", ["tool.py", "other.exe", "tool.exe"])
+def test_what_is_no_script_s_launcher(program: str, tmp_path: Path, venv: str) -> None:
+    path = Path(venv).with_name(program)
+    path.write_bytes(b"MZ" + bytes(100) + (b"" if program == "tool.exe" else b"PK\5\6" + bytes(18)))
+    run = observed(tmp_path, venv)
+    guarded(tmp_path, 11, venv, ROOT, started=(50,), starts="tool.exe")
+    guarded(tmp_path, REAL, venv, REDIRECTOR, program=str(path))
+    assert run.harmless() == {ROOT}
