@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from launcher.seen import Connection, OpenFile, Process, Seen
+from launcher.seen import CONSOLE, Connection, OpenFile, Process, Seen
 
 __all__ = ["Connection", "OpenFile", "Process", "Watch"]
 
@@ -17,6 +17,8 @@ _PACES = ((60.0, 1.0), (5.0, 0.25), (0.0, 0.05))
 _REST = 80
 _LONGEST_REST = 5.0
 _PATIENCE = 2.0
+# What ends with the program, such as multiprocessing's resource tracker, may take a moment.
+_LINGER = 2.0
 
 
 class _Eyes(Protocol):
@@ -55,6 +57,10 @@ class Watch:
         self._stopped = True
         self._wake.set()
         self._look(last=True)
+        end = time.monotonic() + _LINGER
+        while self.living and time.monotonic() < end:
+            time.sleep(0.05)
+            self._look(last=True)
         if self._thread.ident:
             self._thread.join(_PATIENCE)
 
@@ -68,6 +74,12 @@ class Watch:
     def processes(self) -> dict[int, Process]:
         """All that were seen, the ended ones too, by pid; the latest where two had the same."""
         return dict(self._seen.processes)
+
+    @property
+    def living(self) -> list[Process]:
+        """Those that were there at the latest look, but for Windows' consoles."""
+        live = [self._seen.processes[pid] for pid in dict(self._seen.live)]
+        return [process for process in live if process.kind != CONSOLE]
 
     @property
     def files(self) -> dict[tuple[int, int, int, str], OpenFile]:

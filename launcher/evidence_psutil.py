@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from launcher.evidence_files import OpenFiles
 from launcher.seen import UNKNOWN, OpenFile, Process, Seen, describe
 from launcher.sockets import End, plain
 from launcher.sqlite_files import is_database
 
 if TYPE_CHECKING:
     import psutil
+
+    from launcher.evidence_files import OpenFiles
 
 # Windows has no list of a process's files: psutil goes through every handle of the system, gives a process that hangs
 # a tenth of a second for each, and calls the outcome a hint (https://psutil.readthedocs.io, "open_files").
@@ -26,7 +27,7 @@ class PsutilEyes:
 
     def __init__(self) -> None:
         self._files_at = time.monotonic() - max(0.0, _FILES_EVERY - _FILES_FIRST)
-        self._files = OpenFiles() if sys.platform == "win32" else None
+        self._files: OpenFiles | None = None
 
     def look(self, seen: Seen, roots: Sequence[int], last: bool = False) -> None:
         """Add to `seen` what is there now; the last look waits for nothing."""
@@ -43,7 +44,10 @@ class PsutilEyes:
     def _open_files(self, tree: "Sequence[psutil.Process]") -> dict[int, list[str]]:
         import psutil
 
-        if self._files:
+        if sys.platform == "win32":
+            from launcher.evidence_files import OpenFiles
+
+            self._files = self._files or OpenFiles()
             return self._files.of(process.pid for process in tree)
         found = {}
         for process in tree:

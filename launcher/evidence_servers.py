@@ -10,13 +10,14 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.environment import Environment, Origin
 from launcher.identity.expectation import Expectation
 from launcher.identity.url import DatabaseURL, server_places
+from launcher.sockets import End
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,9 +37,11 @@ _PATIENCE = 1.0
 
 _WHERE = "SELECT current_database(), pg_postmaster_start_time()"
 _SESSIONS = """
-SELECT DISTINCT datname, coalesce(host(client_addr), ''), coalesce(client_port, 0) FROM pg_stat_activity
+SELECT DISTINCT datname, coalesce(host(client_addr), ''), coalesce(client_port, 0),
+  application_name = :name OR left(application_name, :length) = :below FROM pg_stat_activity
 WHERE datname IS NOT NULL AND backend_type = 'client backend'
-  AND (application_name = :name OR left(application_name, :length) = :below)
+  AND (application_name = :name OR left(application_name, :length) = :below
+       OR client_port = ANY(:ports) AND application_name <> :own)
 """
 
 
@@ -64,12 +67,15 @@ class Sessions:
     """Asks the pinned server for the run's sessions, in a thread of its own; a run never waits for it.
 
     url: the pinned database. name: what the run's sessions are called. label: of the program that they are said to be
-    of where the process is not known. variables: the program's environment, which libpq reads. found: all that were
+    of where the process is not known. variables: the program's environment, which libpq reads. ends: asked for the
+    near ends of the run's connections, by which those are found whose driver takes no name. found: all that were
     seen. database: what the server calls the pinned one, "" while it has not been asked.
     """
 
-    def __init__(self, url: DatabaseURL, name: str, label: str, variables: Mapping[str, str]) -> None:
-        self._url, self._name, self.label, self._variables = url, name, label, variables
+    def __init__(
+        self, url: DatabaseURL, name: str, label: str, variables: Mapping[str, str], ends: Callable[[], set[End]] = set
+    ) -> None:
+        self._url, self._name, self.label, self._variables, self._ends = url, name, label, variables, ends
         self._found: set[Session] = set()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -122,10 +128,11 @@ class Sessions:
     def _ask(self, connection: "Connection") -> None:
         from sqlalchemy import text
 
-        words = {"name": self._name, "below": f"{self._name}/", "length": len(self._name) + 1}
-        rows = connection.execute(text(_SESSIONS), words).all()
+        ends = self._ends()
+        words = {"name": self._name, "below": f"{self._name}/", "length": len(self._name) + 1, "own": OWN}
+        rows = connection.execute(text(_SESSIONS), {**words, "ports": [port for _, port in ends]}).all()
         if len(self._found) < _KEPT:
-            self._found.update(Session(str(row[0]), str(row[1]), int(row[2])) for row in rows)
+            self._found.update(Session(*row[:3]) for row in rows if row[3] or tuple(row[1:3]) in ends)
 
     def _connection_beside(self, stack: contextlib.ExitStack) -> "Connection | None":
         """A connection to the same server that is not to the pinned database; None where it cannot be had."""

@@ -115,6 +115,8 @@ def _doubts(run: Run, workspace: Workspace) -> list[str]:
         from launcher.server_proof import UNPROVEN
 
         doubts += [f"{each['task']}: {each['text']}" for each in run.servers if each["verdict"] == UNPROVEN]
+    for each in [process for observed in run.observed for process in observed.watch.living]:
+        doubts.append(f"{each.name} (pid {each.pid}) still runs, and what it does from now on nobody sees")
     if not workspace.complete:
         doubts.append(f"{run.launch.plan.file.root} has too many files for all to be watched")
     return doubts

@@ -5,8 +5,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from launcher.child import Command
+from launcher.environment import WINDOWS
 from launcher.evidence import Watch
-from launcher.python_starters import is_starter
 from launcher.python_words import is_python
 from launcher.records import Reader, Records
 from launcher.seen import CONSOLE, STARTER, UNKNOWN, Process, describe
@@ -50,7 +50,7 @@ class Observed:
         known = {process.parent for pid, process in seen.items() if pid not in consoles}
         known |= {each.parent for each in records.processes}
         root = self._starters if records.processes else self._starters & known
-        return consoles | (starters & known) | root | _unseen_starters(seen, records)
+        return consoles | (starters & known) | root | (_unseen_starters(seen, records) if WINDOWS else set())
 
 
 def _unseen_starters(seen: dict[int, Process], records: Records) -> set[int]:
@@ -59,6 +59,8 @@ def _unseen_starters(seen: dict[int, Process], records: Records) -> set[int]:
     That of a virtual environment's python.exe has its name and this parent. That of a console script has the script's
     .exe as its program; in between is a python.exe of which nobody knows whose child it was, so each counts once.
     """
+    from launcher.python_starters import is_starter
+
     unseen = {start.child: start.program for start in records.starts if _is_unseen(start.child, seen)}
     found, scripts = set[int](), Counter[str]()
     for each in records.processes:

@@ -3,7 +3,6 @@
 import os
 import re
 
-from launcher.environment import WINDOWS
 from launcher.python_words import is_launcher, is_python
 
 # uv's launchers: a resource of this name, or (0.6 to 0.9 seen) a mark at the end of the file.
@@ -13,13 +12,11 @@ _LIBRARY = re.compile(r"(?:lib)?(?:python|pypy)\d[^\\]*\.dll", re.IGNORECASE)
 
 
 def is_starter(program: str) -> bool:
-    """Whether the file runs nothing itself, on Windows: it starts a Python, whose code is another file's.
+    """Whether the file, of Windows, runs nothing itself: it starts a Python, whose code is another file's.
 
     Such are py.exe, a python.exe without Python's library beside it (of a virtual environment, of the Python install
     manager, of uv, a shim), and a console script's .exe as pip or uv makes it.
     """
-    if not WINDOWS:
-        return False
     if is_python(program):
         return not _has_library(os.path.dirname(program))
     return is_launcher(program) or _starts_script(program)

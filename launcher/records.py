@@ -25,7 +25,7 @@ class Opening(NamedTuple):
     """A database opened, or refused before it was (blocked). place: an absolute path, or `dialect://host:port/name`.
 
     where: `file:line` in the program's own code. new: the file was not there before; held: it was, and not empty.
-    at: nanoseconds since 1970.
+    at: nanoseconds since 1970. address: the numeric one that a connection to a server has led to, "" where unknown.
     """
 
     pid: int
@@ -37,6 +37,7 @@ class Opening(NamedTuple):
     held: bool
     blocked: bool
     at: int
+    address: str = ""
 
 
 class Override(NamedTuple):
@@ -142,5 +143,5 @@ def _keep(event: dict[str, Any], records: Records) -> None:
         if kind == "start":
             records.replaced.pop(pid, None)
         shape, name = _KINDS[kind]
-        with contextlib.suppress(KeyError):
-            getattr(records, name).append(shape(*(event[field] for field in shape._fields)))
+        with contextlib.suppress(TypeError):  # a field is missing
+            getattr(records, name).append(shape(**{field: event[field] for field in shape._fields if field in event}))

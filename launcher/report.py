@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from launcher import drift
-from launcher.holders import holders
 from launcher.observed import Observed
 from launcher.output import printable
 from launcher.records import Override, Records, Start
@@ -48,13 +47,15 @@ def judge(
     used = collect(pinned, observed, ours)
     problems = drift.problems(used, pinned, rules.allowed, rules.folders)
     opened = any(each.pinned and each.how != "changed" for each in used)
-    if rules.opens and not opened:
+    broken = [text for found in records for _, text in found.errors]
+    if rules.opens and not opened and not broken:  # what was opened may be among the lost records
         problems.append(drift.Problem("", f"{pinned.shown} was never opened (opens = true)"))
     unguarded = [text for each, found in zip(observed, records, strict=True) for text in _unguarded(each, found)]
-    lacking = list(doubts) + [text for found in records for _, text in found.errors]
+    lacking = list(doubts) + broken
     if not opened:
         lacking.append(f"nothing was seen opening {pinned.shown}")
     lacking += foreign
+    lacking += pinned.addresses.doubts if pinned.addresses else []
     if any(each.watch.connections for each in observed):  # most runs on a file have none
         from launcher.unknown_servers import unknown_servers
 
@@ -69,6 +70,8 @@ def judge(
 
 def _split(changes: list[Change], pinned: Pinned, observed: Sequence[Observed]) -> tuple[list[Change], list[str]]:
     """The changes that may be the run's, and texts on those that a process outside of it has open."""
+    from launcher.holders import holders
+
     own = {pid for each in observed for pid in each.watch.processes}
     left, foreign = [], []
     for change in changes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher import banner, child
 from launcher.evidence import Watch
-from launcher.identity.expectation import FileIdentity, ServerIdentity
+from launcher.identity.expectation import Expectation, FileIdentity, ServerIdentity
 from launcher.launch import Launch
 from launcher.observed import Observed
 from launcher.run_folder import RunFolder
@@ -14,6 +14,7 @@ from launcher.usage import Pinned
 
 if TYPE_CHECKING:
     from launcher.evidence_servers import Sessions
+    from launcher.sockets import End
 
 
 class Run:
@@ -27,13 +28,17 @@ class Run:
         self.launch, self.folder = launch, folder
         self.pinned = pinned_database(launch)
         self.watch = Watch(folder.path)
-        self.sessions = _sessions(launch)
+        self.sessions = _sessions(launch, self._ends)
         self.observed = [Observed(launch.program, folder.path, self.watch, self.sessions)]
         self.servers: list[dict[str, Any]] = []
         self.wrong: list[str] = []
         self.code: int | None = None
         self.began = time.time()
         self._watching = False
+
+    def _ends(self) -> "set[End]":
+        """The near ends of all connections that were seen."""
+        return {end for each in self.observed for end in each.watch.ends}
 
     def start(self, whole: bool = False, started: Callable[[child.Running], object] | None = None) -> int:
         """Show the banner, start the program with the watch on it, wait for it; its exit code."""
@@ -81,10 +86,17 @@ def pinned_database(launch: Launch) -> Pinned:
     db_id = identity.stamp.db_id if identity and identity.stamp else ""
     if isinstance(identity, FileIdentity):
         return Pinned(name, plan.url, tables, db_id, identity.device, identity.inode)
-    return Pinned(name, plan.url, tables, db_id, answered=identity.answered if identity else "")
+    if plan.url is None or plan.url.path:
+        return Pinned(name, plan.url, tables, db_id)
+    from launcher.identity.addresses import Addresses
+
+    unproven = Expectation(name, plan.url, "the pinned database", plan.profile.name)
+    expected = (launch.expected or unproven)._replace(variables=plan.environment.as_dict())
+    addresses = Addresses(expected, identity.address if identity else "")
+    return Pinned(name, plan.url, tables, db_id, answered=identity.answered if identity else "", addresses=addresses)
 
 
-def _sessions(launch: Launch) -> "Sessions | None":
+def _sessions(launch: Launch, ends: "Callable[[], set[End]]") -> "Sessions | None":
     """What asks the pinned server for the run's sessions; None where it has no such list, or they no name of ours."""
     plan = launch.plan
     if plan.url is None or plan.url.dialect != "postgresql":
@@ -96,4 +108,4 @@ def _sessions(launch: Launch) -> "Sessions | None":
     name = announce(plan.environment, plan.url)
     if not name:
         return None
-    return Sessions(plan.url, name, launch.program, plan.environment.as_dict())
+    return Sessions(plan.url, name, launch.program, plan.environment.as_dict(), ends)

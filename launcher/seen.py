@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from launcher.environment import WINDOWS
 from launcher.output import masked, printable
-from launcher.python_starters import is_starter
 from launcher.python_words import is_python, script
 
 NAME_LIMIT = 100
@@ -105,8 +104,11 @@ def describe(program: str, words: Sequence[str]) -> tuple[str, str]:
 
 
 def _kind(program: str, name: str) -> str:
-    if is_starter(program):
-        return STARTER
-    if WINDOWS and os.path.normcase(program) == os.path.normcase(_CONSOLE):
-        return CONSOLE
+    if WINDOWS:
+        from launcher.python_starters import is_starter
+
+        if is_starter(program):
+            return STARTER
+        if os.path.normcase(program) == os.path.normcase(_CONSOLE):
+            return CONSOLE
     return PYTHON if is_python(name) else OTHER

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.identity.expectation import Identity
@@ -14,6 +14,9 @@ from launcher.records import Opening
 from launcher.seen import UNKNOWN
 from launcher.strays import Change
 
+if TYPE_CHECKING:
+    from launcher.identity.addresses import Addresses
+
 MEMORY = ":memory:"
 GONE, EMPTY, NONE = "it is gone", "it is empty", "it is no SQLite database"
 _REASONS = {"empty-file": EMPTY, "not-sqlite": NONE}
@@ -23,6 +26,7 @@ class Pinned(NamedTuple):
     """The database that a run is to stay on. url: None where there is none. tables: what it must have.
 
     answered: of a URL with several hosts the one that was proven, as a guard writes it; "" where that is not known.
+    addresses: of the proven server; None where there is none.
     """
 
     name: str
@@ -32,24 +36,35 @@ class Pinned(NamedTuple):
     device: int = 0
     inode: int = 0
     answered: str = ""
+    addresses: "Addresses | None" = None
 
     @property
     def shown(self) -> str:
         """Its name and place, with nothing secret."""
         return f"'{self.name}' ({self.url.path or self.url.shown})" if self.url else "no database"
 
-    def is_at(self, place: str, device: int = 0, inode: int = 0) -> bool:
+    def is_at(self, place: str, device: int = 0, inode: int = 0, address: str = "") -> bool:
         """Whether the place is the pinned database: by device and inode, by path, or by server and name.
 
-        A file that had the path once, and was deleted or moved since, is another one.
+        A file that had the path once, and was deleted or moved since, is another one. address: where a connection has
+        really led; the server is asked there where the probe has not gone to it.
         """
         if self.url is None:
             return False
         if not self.url.path:
-            return same_server(place, self.url, self.answered)
+            return same_server(place, self.url, self.answered) and not self._is_elsewhere(place, address)
         if inode and self.inode:
             return (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
         return same_file(place, self.url.path)
+
+    def _is_elsewhere(self, place: str, address: str) -> bool:
+        return self.addresses is not None and self.addresses.is_other(address, _port_of(place))
+
+
+def _port_of(place: str) -> str:
+    """Of a guard's `dialect://host:port/name`; "" where it says none."""
+    written = place.partition("://")[2].partition("/")[0].rpartition(":")[2]
+    return written if written.isdigit() else ""
 
 
 def same_server(place: str, url: DatabaseURL, answered: str = "") -> bool:
@@ -158,8 +173,12 @@ def _from_sessions(pinned: Pinned, observed: Sequence[Observed]) -> Iterator[Use
 
 
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
-    at = pinned.is_at(opening.place, opening.device, opening.inode)
+    at = pinned.is_at(opening.place, opening.device, opening.inode, opening.address)
     by, place = {opening.pid: program}, opening.place
+    if not at and opening.address and pinned.is_at(place):  # by its name, but that has led elsewhere
+        scheme, _, rest = place.partition("://")
+        host = f"[{opening.address}]" if ":" in opening.address else opening.address
+        place = f"{scheme}://{host}:{_port_of(place)}/{rest.partition('/')[2]}"
     if not at and pinned.url and pinned.url.path and same_file(place, pinned.url.path):
         place += " (another file than now)"
     kept = opening.new, opening.held, opening.blocked, opening.at

@@ -16,7 +16,7 @@ from children import child
 from parts import need
 from running import clean_env
 
-from launcher import evidence, python_starters, seen
+from launcher import evidence, seen
 from launcher.evidence import Connection, Watch
 from launcher.evidence_psutil import PsutilEyes
 from launcher.seen import describe
@@ -190,7 +190,7 @@ def test_windows_python_of_a_virtual_environment_runs_no_python(
 ) -> None:
     (tmp_path / "Scripts").mkdir()
     (tmp_path / "pyvenv.cfg").touch()
-    monkeypatch.setattr(python_starters, "WINDOWS", True)
+    monkeypatch.setattr(seen, "WINDOWS", True)
     program = str(tmp_path / "Scripts" / "python.exe")
     assert describe(program, [program, "x.py"]) == ("python x.py", "starter")
 

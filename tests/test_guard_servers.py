@@ -281,14 +281,18 @@ def test_psql_is_seen_by_the_server(tmp_path: Path, server: Postgres, name: str,
     secrets(tmp_path, done.stdout + done.stderr)
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
-def test_a_session_with_a_name_of_its_own_is_unknown(tmp_path: Path, server: Postgres, name: str) -> None:
+@pytest.mark.parametrize(("name", "code"), [("one", 0), ("two", 65)])
+def test_a_session_with_a_name_of_its_own_is_known_by_its_end(
+    tmp_path: Path, server: Postgres, name: str, code: int
+) -> None:
     project(tmp_path, server, [name], OWN_NAME)
     done = run(["p", "t"], tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
-    assert re.search(rf"connected to 127.0.0.1:{server.port} \(PostgreSQL\) by python\S* app.py \(pid ", done.stderr)
-    assert "nothing shows to which database there" in done.stderr
-    assert report(tmp_path)["verdict"] == "not proven"
+    assert (done.returncode, done.stdout) == (code, f"{name}\n"), done.stderr
+    if code:
+        assert re.search(
+            rf"postgresql://127.0.0.1:{server.port}/two: seen open by python\S* app.py \(pid ", done.stderr
+        )
+    assert report(tmp_path)["verdict"] == ("drift" if code else "proven")
 
 
 @pytest.mark.parametrize("by", ["variable", "url"])

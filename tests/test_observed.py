@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import python_starters, seen
+from launcher import observed as observed_module
+from launcher import seen
 from launcher.child import Command
 from launcher.evidence import Watch
 from launcher.observed import Observed
@@ -16,8 +17,8 @@ ROOT, REDIRECTOR, REAL = 10, 20, 30
 def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "venv" / "Scripts").mkdir(parents=True)
     (tmp_path / "venv" / "pyvenv.cfg").touch()
-    monkeypatch.setattr(python_starters, "WINDOWS", True)
-    monkeypatch.setattr(seen, "WINDOWS", True)
+    for module in (observed_module, seen):
+        monkeypatch.setattr(module, "WINDOWS", True)
     return str(tmp_path / "venv" / "Scripts" / "python.exe")
 
 

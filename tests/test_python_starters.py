@@ -12,7 +12,7 @@ import pytest
 from parts import need
 from runs import Project
 
-from launcher import python_starters
+from launcher import seen
 from launcher.python_starters import is_starter
 from launcher.seen import describe
 
@@ -94,7 +94,7 @@ def test_a_python_without_its_library(
     names: list[str], starts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real one has it beside itself; a shim of the Python install manager, scoop or uv has not."""
-    monkeypatch.setattr(python_starters, "WINDOWS", True)
+    monkeypatch.setattr(seen, "WINDOWS", True)
     for name in names:
         (tmp_path / name).touch()
     program = os.path.join(tmp_path, "python.exe")

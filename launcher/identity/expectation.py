@@ -118,7 +118,7 @@ class ServerIdentity(NamedTuple):
     notes: as in FileIdentity, but tables are those of this schema, not all where there are hundreds. scarce: whether
     the role or the database allows only few connections (5 or fewer), or the server has as few left, so that none is to
     be kept beside the program's. answered: which host and database it was, as a guard writes it, where the URL names
-    several hosts of PostgreSQL; else "".
+    several hosts of PostgreSQL; else "". address: the numeric one that the probe was connected to, "" for none.
     """
 
     kind: str
@@ -138,6 +138,7 @@ class ServerIdentity(NamedTuple):
     notes: tuple[str, ...] = ()
     scarce: bool = False
     answered: str = ""
+    address: str = ""
 
 
 Identity = FileIdentity | ServerIdentity

@@ -64,7 +64,15 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
             revision=found.revision,
             empty=empty,
             notes=notes + found.notes + rest,
+            address=address(connection),
         )
+
+
+def address(connection: "Connection") -> str:
+    """The numeric address that the connection has led to, "" for a socket."""
+    end = getattr(connection.connection.dbapi_connection, "_sock", None)
+    name = end.getpeername() if end else ""
+    return name[0] if isinstance(name, tuple) else ""
 
 
 def bears(database: str, db_id: str, expected: Expectation) -> bool:

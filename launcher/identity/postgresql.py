@@ -75,6 +75,7 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
         notes + slow,
         server.scarce,
         postgresql_server.answered(db, server, expected),
+        postgresql_server.address(db),
     )
 
 

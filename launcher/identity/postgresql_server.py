@@ -150,6 +150,11 @@ def answered(db: "Connection", server: Server, expected: Expectation) -> str:
     return f"postgresql://{quote(made.host, safe='')}:{made.port}/{quote(server.database, safe='')}"
 
 
+def address(db: "Connection") -> str:
+    """The numeric address that the connection has led to, "" for a socket."""
+    return str(getattr(getattr(db.connection.dbapi_connection, "info", None), "hostaddr", ""))
+
+
 def system_identifier(db: "Connection") -> str | None:
     """The number that the server's initdb drew; None where this role may not know."""
     return _optional(db, _SYSTEM)

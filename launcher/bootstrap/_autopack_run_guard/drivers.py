@@ -1,5 +1,6 @@
 """Databases on servers, as their drivers reach them with or without SQLAlchemy: psycopg, psycopg2, PyMySQL."""
 
+import os
 import sys
 
 import _autopack_run_guard as guard
@@ -45,18 +46,28 @@ def watch_psycopg2(module: "Any") -> None:
 
 def watch_pymysql(module: "Any") -> None:
     """Wrap Connection.connect, by which a connection is also made anew."""
-    real = module.Connection.connect
+    connecting, selecting = module.Connection.connect, module.Connection.select_db
 
     def connect(self: "Any", *words: "Any", **named: "Any") -> "Any":
         place = guard.active and guard.safely(_pymysql_place, self)
         if place:
             guard.safely(databases.refuse_other, place, module.err.OperationalError)
-        result = real(self, *words, **named)
+        result = connecting(self, *words, **named)
         if place:
-            guard.safely(engines.record_place, place)
+            guard.safely(_record_pymysql, self, place)
         return result
 
-    module.Connection.connect = guard.like(connect, real)
+    def select_db(self: "Any", db: "Any") -> "Any":
+        place = guard.active and guard.safely(_pymysql_place, self, db)
+        if place:
+            guard.safely(databases.refuse_other, place, module.err.OperationalError)
+        result = selecting(self, db)
+        if place:
+            guard.safely(_record_pymysql, self, place)
+        return result
+
+    module.Connection.connect = guard.like(connect, connecting)
+    module.Connection.select_db = guard.like(select_db, selecting)
 
 
 def _refuse_other_libpq(kind: "type[Exception]", parts: "Any", words: "Any", named: "Any") -> None:
@@ -65,7 +76,9 @@ def _refuse_other_libpq(kind: "type[Exception]", parts: "Any", words: "Any", nam
 
 
 def _refuse_parts(kind: "type[Exception]", parts: "Any", words: "Any", named: "Any") -> None:
-    databases.refuse_other(engines.server_place("postgresql", (), parts(*words, **named)), kind)
+    found = parts(*words, **named)
+    found.setdefault("hostaddr", os.environ.get("PGHOSTADDR") or None)
+    databases.refuse_other(engines.server_place("postgresql", (), found), kind)
 
 
 def _psycopg_parts(conninfo: str = "", **named: "Any") -> "dict[str, Any]":
@@ -84,14 +97,19 @@ def _psycopg2_parts(dsn: "str | None" = None, *_words: "Any", **named: "Any") ->
 
 
 def _opened_libpq(connection: "Any") -> "Any":
-    place = guard.active and guard.safely(engines.live_place, "postgresql", connection)
-    if place:
-        guard.safely(engines.record_place, place)
+    found = guard.active and guard.safely(engines.live_place, "postgresql", connection)
+    if found:
+        guard.safely(engines.record_place, *found)
     return connection
 
 
-def _pymysql_place(connection: "Any") -> str:
+def _record_pymysql(connection: "Any", place: str) -> None:
+    """A socket that the program has made itself may lead elsewhere than the connection's own host and port."""
+    engines.record_place(place, engines.address_of(connection._sock))
+
+
+def _pymysql_place(connection: "Any", db: "Any" = None) -> str:
     named = {name: getattr(connection, name, None) for name in ("host", "port", "unix_socket", "db")}
-    name = named["db"]
+    name = named["db"] if db is None else db
     named["db"] = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
     return engines.server_place("mysql", (), named)

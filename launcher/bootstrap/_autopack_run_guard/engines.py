@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _KEY = "autopack_run"
 PLACE = ("host", "hostaddr", "port", "dbname", "service")
 """What libpq is told of the place; the rest of a connection's options says how."""
-_recorded = set()  # type: set[str]
+_recorded = set()  # type: set[tuple[str, str]]
 
 
 def watch(module: "Any") -> None:
@@ -23,11 +23,9 @@ def watch(module: "Any") -> None:
             guard.safely(_try, dialect, pooled, words, named)
 
     def connected(connection: "Any", pooled: "Any") -> None:
-        place = pooled.info.pop(_KEY, "")
-        # What it is connected to counts: a listener of the program's own may have changed what it was called with.
-        place = place and (guard.safely(live_place, place.partition("://")[0], connection) or place)
-        if place:
-            guard.safely(record_place, place)
+        asked = pooled.info.pop(_KEY, None)
+        if asked:
+            guard.safely(_record, connection, *asked)
 
     module.event.listen(module.engine.Engine, "do_connect", connecting)
     module.event.listen(module.pool.Pool, "connect", connected)
@@ -36,26 +34,63 @@ def watch(module: "Any") -> None:
 def _try(dialect: "Any", pooled: "Any", words: "Any", named: "Any") -> None:
     place = server_place(dialect.name, words, named)
     databases.refuse_other(place, getattr(dialect.loaded_dbapi, "OperationalError", None))
-    pooled.info[_KEY] = place  # one that cannot be reached was not opened
+    # One that cannot be reached was not opened. A listener of the program's own may change the words until then.
+    pooled.info[_KEY] = dialect.name, words, named
 
 
-def live_place(dialect: str, connection: "Any") -> str:
-    """The server and the database that libpq says of its connection (psycopg, psycopg2); "" for other drivers."""
+def _record(connection: "Any", dialect: str, words: "Any", named: "Any") -> None:
+    """What it is connected to counts, where the driver says that; else what it was called with in the end."""
+    place, address = live_place(dialect, connection)
+    record_place(place or server_place(dialect, words, named), address)
+
+
+def live_place(dialect: str, connection: "Any") -> "tuple[str, str]":
+    """The server and the database that the driver says of its connection (psycopg, psycopg2, asyncpg), and the address.
+
+    "" where it does not say them.
+    """
     info = getattr(connection, "info", None)
-    if info is None or not hasattr(info, "dbname"):
+    if hasattr(info, "dbname"):
+        place = server_place(dialect, (), {"host": info.host, "port": info.port, "dbname": info.dbname})
+        return place, peer(connection)
+    real = getattr(connection, "driver_connection", None)
+    ends, parameters = getattr(real, "_addr", None), getattr(real, "_params", None)
+    if ends and hasattr(parameters, "database"):
+        host, port = ends if isinstance(ends, tuple) else (os.path.dirname(ends), ends.rpartition(".")[2])
+        place = server_place(dialect, (), {"host": host, "port": port, "dbname": parameters.database})
+        return place, host if isinstance(ends, tuple) else ""
+    return "", ""
+
+
+def peer(connection: "Any") -> str:
+    """The numeric address at the other end: a host's name may have led elsewhere (PGHOSTADDR); "" for no TCP."""
+    import _socket  # not socket, which gevent replaces
+
+    end = _socket.socket(fileno=connection.fileno())
+    try:
+        return address_of(end)
+    finally:
+        end.detach()  # it stays open
+
+
+def address_of(end: "Any") -> str:
+    """The numeric address that the socket is connected to, "" for no TCP."""
+    try:
+        name = end.getpeername()
+    except OSError:
         return ""
-    return server_place(dialect, (), {"host": info.host, "port": info.port, "dbname": info.dbname})
+    return name[0] if isinstance(name, tuple) else ""
 
 
-def record_place(place: str) -> None:
-    """Record that the place was connected to, with the line that did it, once."""
-    if place in _recorded:
+def record_place(place: str, address: str = "") -> None:
+    """Record that the place was connected to, with the line that did it, once. address: where that led."""
+    if (place, address) in _recorded:
         return
     from _autopack_run_guard import places, variables
 
-    _recorded.add(place)
+    _recorded.add((place, address))
     variables.check()
-    event = {"event": "open", "place": place, "device": 0, "inode": 0}
+    event = {"event": "open", "place": place, "address": address, "device": 0, "inode": 0}
     record.write(dict(event, where=places.own_place(), new=False, held=True, blocked=False))
 
 
@@ -73,7 +108,8 @@ def server_place(dialect: str, words: "Any", named: "Any") -> str:
     def first(*names: str) -> str:
         return str(next((parts[name] for name in names if parts.get(name)), ""))
 
-    host, port = first("host", "hostaddr", "server"), first("port")
+    # libpq connects to hostaddr where both are said, and takes the host for TLS and passwords only.
+    host, port = first("hostaddr", "host", "server"), first("port")
     if dialect == "postgresql":  # what a call leaves out
         host, port = host or os.environ.get("PGHOST", ""), port or os.environ.get("PGPORT", "")
     elif parts.get("unix_socket"):  # stands above host and port

@@ -1,0 +1,232 @@
+"""A host's name says where a connection was to go, not where it went: real servers behind one port of two addresses."""
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import run, write
+
+pytestmark = pytest.mark.posix
+pytest.importorskip("psycopg")
+pytest.importorskip("pymysql")
+pytest.importorskip("pwd")  # of POSIX
+from mariadb import USER, mariadb  # noqa: E402 (behind importorskip)
+from postgres import Postgres, postgres  # noqa: E402 (behind importorskip)
+
+OTHER = "127.0.0.9"  # Linux has all of 127.0.0.0/8
+PSYCOPG = """
+import os, psycopg
+url = os.environ["DATABASE_URL"].replace("+psycopg", "")
+with psycopg.connect(url) as connection:
+    connection.execute("select 1")
+"""
+
+
+@contextlib.contextmanager
+def forwarding(address: str, port: int, to: int) -> Iterator[None]:
+    """Whoever connects to address:port reaches 127.0.0.1:to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            pytest.skip(f"{address}: {error}")
+        listener.listen()
+        threading.Thread(target=_accept, args=(listener, to), daemon=True).start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, to: int) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            here, there = listener.accept()[0], socket.create_connection(("127.0.0.1", to))
+            for pair in ((here, there), (there, here)):
+                threading.Thread(target=_copy, args=pair, daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture(scope="module")
+def servers(postgres_server: Postgres) -> Iterator[tuple[Postgres, Postgres]]:
+    with postgres() as other:
+        for each in (postgres_server, other):
+            each.sql("postgres", "CREATE DATABASE led")
+            each.sql("led", "CREATE TABLE runs (id int)")
+        yield postgres_server, other
+
+
+def report(folder: Path) -> dict[str, object]:
+    """The newest report."""
+    path = max((folder / ".autopack-run" / "runs").glob("*/report.json"))
+    found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def project(folder: Path, url: str, program: str, **keys: object) -> None:
+    (folder / "app.py").write_text(program)
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"verify": False, **keys}.items())
+    run_line = f"run = {json.dumps([sys.executable, 'app.py'])}\n"
+    write(
+        folder,
+        f'[databases.main]\nurl = "{url}"\n[profiles.p]\ndatabase = "main"\n[profiles.p.tasks.t]\n{run_line}{lines}',
+    )
+
+
+WAYS = {
+    "PGHOSTADDR": PSYCOPG.replace("with ", f"os.environ['PGHOSTADDR'] = '{OTHER}'\nwith "),
+    "an argument": PSYCOPG.replace("connect(url)", f"connect(url, hostaddr='{OTHER}')"),
+    "in the words": PSYCOPG.replace("connect(url)", f"connect(url + '?hostaddr={OTHER}')"),
+    "an asynchronous one": (
+        "import asyncio, os, psycopg\nurl = os.environ['DATABASE_URL'].replace('+psycopg', '')\n"
+        f"asyncio.run(psycopg.AsyncConnection.connect(url, hostaddr='{OTHER}'))\n"
+    ),
+    "SQLAlchemy": (
+        "import os\nfrom sqlalchemy import create_engine\n"
+        f"create_engine(os.environ['DATABASE_URL'], connect_args={{'hostaddr': '{OTHER}'}}).connect()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("databases", ["report", "block"])
+def test_another_server_by_its_address(
+    way: str, databases: str, tmp_path: Path, servers: tuple[Postgres, Postgres]
+) -> None:
+    first, second = servers
+    project(tmp_path, first.url("led"), WAYS[way], databases=databases)
+    with forwarding(OTHER, first.port, second.port):
+        done = run(["p", "t"], tmp_path)
+    place = f"postgresql://{OTHER}:{first.port}/led"
+    assert f"{place} by" in done.stderr or f"{place}: opened by" in done.stderr
+    if databases == "block":
+        assert "pinned is postgresql" in done.stderr
+        assert done.returncode == 1
+    else:
+        assert done.returncode == 65, done.stderr
+
+
+@pytest.mark.parametrize("way", ["PGHOSTADDR", "SQLAlchemy"])
+def test_the_same_server_by_another_address(way: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    first, _ = servers
+    project(tmp_path, first.url("led"), WAYS[way], verify=True)
+    with forwarding(OTHER, first.port, first.port):
+        assert run(["p", "adopt"], tmp_path).returncode == 0
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path)["verdict"] == "proven"
+
+
+def test_an_address_where_nobody_can_be_asked_is_a_doubt(tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    """It was there for the program, and is gone when the launcher asks."""
+    first, second = servers
+    project(tmp_path, first.url("led"), WAYS["PGHOSTADDR"] + "open('done', 'w').close()\n")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(forwarding(OTHER, first.port, second.port))
+        program = (tmp_path / "app.py").read_text() + "import time\nwhile os.path.exists('wait'): time.sleep(0.05)\n"
+        (tmp_path / "app.py").write_text(program)
+        (tmp_path / "wait").touch()
+
+        def leave() -> None:
+            while not (tmp_path / "done").exists():
+                threading.Event().wait(0.05)
+            stack.close()
+            (tmp_path / "wait").unlink()
+
+        threading.Thread(target=leave, daemon=True).start()
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"connected to {OTHER}:{first.port}, and nothing shows that this is the proven server" in done.stderr
+    assert report(tmp_path)["verdict"] == "not proven"
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("pinned", ["127.0.0.1", "localhost"])
+def test_the_other_loopback(same: bool, pinned: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    first, second = servers
+    url = first.url("led").replace("127.0.0.1", pinned)
+    project(tmp_path, url, PSYCOPG.replace("connect(url)", f"connect(url.replace('{pinned}', '[::1]'))"), verify=True)
+    assert run(["p", "adopt"], tmp_path).returncode == 0
+    with forwarding("::1", first.port, (first if same else second).port):
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == (0 if same else 65), done.stderr
+    if not same:
+        assert f"postgresql://[::1]:{first.port}/led: opened by" in done.stderr
+
+
+MYSQL = """
+import os, socket, pymysql
+from sqlalchemy import make_url
+url = make_url(os.environ["DATABASE_URL"])
+words = dict(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database)
+"""
+MYSQL_WAYS = {
+    "the other loopback": "pymysql.connect(**(words | {'host': '::1'}))",
+    "a socket of its own": (
+        "connection = pymysql.connect(**words, defer_connect=True)\n"
+        "connection.connect(socket.create_connection(('::1', url.port)))"
+    ),
+    "select_db": "pymysql.connect(**words).select_db('beside')",
+}
+
+
+@pytest.mark.parametrize("way", MYSQL_WAYS)
+@pytest.mark.parametrize("same", [True, False])
+def test_pymysql(way: str, same: bool, tmp_path: Path) -> None:
+    with mariadb() as first, mariadb() as second:
+        for each in (first, second):
+            for name in ("led", "beside"):
+                each.sql(f"CREATE DATABASE {name}", f"GRANT ALL ON {name}.* TO {USER}@'%'")
+        code = MYSQL_WAYS[way].replace("beside", "led") if same else MYSQL_WAYS[way]
+        project(tmp_path, first.url("led"), MYSQL + code)
+        with forwarding("::1", first.port, (first if same else second).port):
+            done = run(["p", "t"], tmp_path)
+    assert done.returncode == (0 if same else 65), done.stderr
+    if not same:
+        place = f"127.0.0.1:{first.port}/beside" if way == "select_db" else f"[::1]:{first.port}/led"
+        assert f"mysql://{place}: opened by" in done.stderr
+    else:
+        assert report(tmp_path)["verdict"] == "proven", done.stderr
+
+
+def test_a_driver_without_a_guard_beside_one_with(tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    """libpq itself, under a name of its own: the server tells the database of each connection that was seen."""
+    first, _ = servers
+    program = PSYCOPG + (
+        "import time\nfrom psycopg import pq\n"
+        "other = url.rsplit('/', 1)[0] + '/postgres?application_name=mine'\n"
+        "kept = pq.PGconn.connect(other.encode())\ntime.sleep(5)\n"
+    )
+    project(tmp_path, first.url("led"), program)
+    done = run(["p", "t"], tmp_path)
+    assert done.returncode == 65, done.stderr
+    assert f"postgresql://127.0.0.1:{first.port}/postgres: seen open by" in done.stderr
+
+
+def test_another_server_on_the_usual_port(tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    """That a guard knows the database behind one 3306 says nothing of another's."""
+    first, _ = servers
+    program = (
+        "import os, socket, time\nfrom sqlalchemy import create_engine, event\n"
+        f"kept = socket.create_connection(('{OTHER}', 3306))\ntime.sleep(1)\n"
+    )
+    project(tmp_path, first.url("led").replace(f":{first.port}/", ":3306/"), program)
+    with forwarding("127.0.0.1", 3306, first.port), forwarding(OTHER, 3306, first.port):
+        program = PSYCOPG + program
+        (tmp_path / "app.py").write_text(program)
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"connected to {OTHER}:3306" in done.stderr
+    assert report(tmp_path)["verdict"] == "not proven"
