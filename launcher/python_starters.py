@@ -24,6 +24,8 @@ def is_starter(program: str) -> bool:
 
 def _has_library(folder: str) -> bool:
     """Whether the folder is a real Python's: python311.dll, libpypy3-c.dll. A virtual environment may have a copy."""
+    if not os.path.isabs(folder):  # a mere name
+        return True
     if os.path.exists(os.path.join(folder, os.pardir, "pyvenv.cfg")):
         return False
     try:

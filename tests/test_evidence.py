@@ -176,7 +176,8 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_what_is_shown_of_a_program(name: str) -> None:
+def test_what_is_shown_of_a_program(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "WINDOWS", False)  # what only starts Python there depends on files
     words, expected = SHOWN[name]
     assert describe(words[0], words) == expected
 

@@ -303,7 +303,7 @@ def test_a_task_of_another_language_is_named_however_short(project: Project) -> 
     assert project.report()["unguarded"][0].startswith("true (pid ")
 
 
-@pytest.mark.parametrize("case", some_on_windows(UNGUARDED, ("subprocess, -I", "os.system")))
+@pytest.mark.parametrize("case", some_on_windows(UNGUARDED, ("subprocess, -I", "os.spawnv", "os.system")))
 def test_programs_without_a_guard_are_named(project: Project, case: str) -> None:
     text = f"import os, subprocess, sys\nPYTHON = sys.executable\nfrom client import work\nwork()\n{UNGUARDED[case]}\n"
     project.task("drain", text)
@@ -354,6 +354,11 @@ ON_WINDOWS = {
         False,
     ),
     "the real one without a guard": ("run([{base}, '-I', '-c', 'pass'])", False),
+    "os.spawnle": ("os.spawnle(os.P_WAIT, {python}, 'python', '-c', '0', dict(os.environ))", True),
+    "not waited for": ("os.waitpid(os.spawnl(os.P_NOWAIT, {python}, 'python', '-I', '-c', '0'), 0)", False),
+    "a whole command line": ("run(f'\"{{{python}}}\" -c pass --password=hunter2')", True),
+    "one without a guard": ("run(f'\"{{{python}}}\" -I -c pass --password=hunter2')", False),
+    "by its bare name": ("run('python -I -c pass --password=hunter2')", False),
 }
 
 
@@ -362,12 +367,43 @@ ON_WINDOWS = {
 def test_what_windows_starts_beside_a_python(project: Project, case: str) -> None:
     code, proven = ON_WINDOWS[case]
     code = code.format(python="sys.executable", base="sys._base_executable")
-    project.task("drain", f"import sys\nfrom subprocess import run\n{GOOD}{code}\n")
+    project.task("drain", f"import os, sys\nfrom subprocess import run\n{GOOD}{code}\n")
     done = project.run("p", "drain")
     assert done.returncode == 0, done.stderr
     report = project.report()
     assert report["verdict"] == ("proven" if proven else "not proven"), done.stderr
     assert all(text.startswith("python") for text in report["unguarded"]), done.stderr
+    assert "hunter2" not in done.stderr + json.dumps(report)
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="os.startfile")
+def test_what_windows_starts_for_a_file_is_unknown(project: Project) -> None:
+    project.program("x.cmd", "@exit 0\n")
+    project.task("drain", f"import os\n{GOOD}os.startfile('x.cmd')\n")
+    done = project.run("p", "drain")
+    assert f"not proven: not guarded: os.startfile (started at {project.folder / 'drain.py'}:4)" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="Windows' own os.spawnv")
+def test_spawnv_on_windows_tells_what_it_told_before(project: Project) -> None:
+    """A code (of 32 bits, with its sign) where it waits, else a handle to wait for."""
+    codes = "0, 7, 0x7fffffff, 0xc0000005"
+    project.program("ends.py", "import ctypes, sys\nctypes.windll.kernel32.ExitProcess(int(sys.argv[1]))\n")
+    project.task(
+        "drain",
+        f"import os, sys\n{GOOD}"
+        f"for code in ({codes}):\n"
+        "    words = sys._base_executable, ['python', 'ends.py', str(code)]\n"
+        "    told = os.spawnv(os.P_WAIT, *words)\n"
+        "    assert told % 2**32 == code and -2**31 <= told < 2**31, (code, told)\n"
+        "    handle = os.spawnv(os.P_NOWAIT, *words)\n"
+        "    assert os.waitpid(handle, 0)[1] >> 8 == code\n"
+        "try:\n    os.spawnv(os.P_WAIT, 'nobody.exe', ['x'])\nexcept OSError as error:\n    assert error.errno == 2\n"
+        "else:\n    sys.exit('no error')\n",
+    )
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert project.report()["verdict"] == "proven", done.stderr
 
 
 # The guard's own trouble is never the program's.

@@ -219,7 +219,8 @@ def stand_aside():  # type: () -> None
 def _watch_starts():  # type: () -> None
     """Wrap what of `os` starts a program with an environment of its own; subprocess follows when it is imported."""
     # On POSIX os.spawn* are Python: they fork, and an error in the child would be exit code 127 without a word.
-    for name in ("execv", "execve", "posix_spawn", "posix_spawnp", "spawnve" if WINDOWS else "_spawnvef", "system"):
+    spawns = ("spawnv", "spawnve", "startfile") if WINDOWS else ("_spawnvef",)
+    for name in ("execv", "execve", "posix_spawn", "posix_spawnp", "system") + spawns:  # noqa: RUF005 (2.7 parses this)
         if hasattr(os, name):
             setattr(os, name, _starting(getattr(os, name)))
 

@@ -33,10 +33,35 @@ def start(real: "Any", words: "Any", named: "Any") -> "Any":
         return _replaced(real, words, named)
     if guard.active and name == "system":
         guard.safely(note, 0, "cmd" if guard.WINDOWS else "sh")
+    if guard.active and name == "startfile":  # which program that is, Windows alone knows
+        guard.safely(note, 0, "os.startfile")
+    if guard.active and name in ("spawnv", "spawnve") and not named:
+        return _spawned(real, *words)
     result = real(*words, **named)
-    if guard.active and name.startswith("posix_spawn"):  # spawnve returns a handle or a code
+    if guard.active and name.startswith("posix_spawn"):
         guard.safely(lambda: note(result, _program(named["argv"] if "argv" in named else words[1])))
     return result
+
+
+def _spawned(real: "Any", mode: int, path: "Any", *words: "Any") -> "Any":
+    """Windows' os.spawnv and os.spawnve tell a handle, or the code where they wait: they wait here instead."""
+    if mode not in (os.P_WAIT, os.P_NOWAIT, os.P_NOWAITO):
+        guard.safely(note, 0, _program([path]))
+        return real(mode, path, *words)
+    handle = real(os.P_NOWAIT, path, *words)
+    guard.safely(lambda: note(_pid(handle), _program([path])))
+    if mode != os.P_WAIT:
+        return handle
+    code = os.waitpid(handle, 0)[1] >> 8
+    return code - 2**32 if code >= 2**31 else code
+
+
+def _pid(handle: int) -> int:
+    import ctypes
+
+    get = ctypes.WinDLL("kernel32").GetProcessId  # type: ignore[attr-defined]
+    get.argtypes = [ctypes.c_void_p]
+    return int(get(handle))
 
 
 def _replaced(real: "Any", words: "Any", named: "Any") -> "Any":
@@ -174,6 +199,6 @@ def _program(words: "Any") -> str:
     """The program's name; its arguments may hold secrets."""
     first = words if isinstance(words, (str, bytes, os.PathLike)) else next(iter(words or ()), "")
     text = os.fsdecode(first)
-    if guard.WINDOWS and text is not first and isinstance(words, str):
+    if guard.WINDOWS and isinstance(words, str):  # a whole command line
         text = text.split('"')[1] if text.startswith('"') else text.split(" ", 1)[0]
     return os.path.basename(text)
