@@ -43,10 +43,10 @@ class LinuxEyes:
         self._pids: set[int] = set()
         self._mark_at = 0.0
 
-    def look(self, seen: Seen, roots: Sequence[int], _last: bool = False) -> None:
+    def look(self, seen: Seen, roots: Sequence[int], last: bool = False) -> None:
         """Add to `seen` what is there now."""
         self._follow(seen, roots)
-        if self._mark and time.monotonic() - self._mark_at > _MARK_EVERY:
+        if self._mark and (last or time.monotonic() - self._mark_at > _MARK_EVERY):
             self._mark_at = time.monotonic()
             self._search(seen)
         sockets: Sockets = {}

@@ -93,6 +93,10 @@ WAYS = {
         "import asyncio, os, psycopg\nurl = os.environ['DATABASE_URL'].replace('+psycopg', '')\n"
         f"asyncio.run(psycopg.AsyncConnection.connect(url, hostaddr='{OTHER}'))\n"
     ),
+    "psycopg2": PSYCOPG.replace("psycopg\n", "psycopg2 as psycopg\n", 1)
+    .replace("+psycopg2 as psycopg", "+psycopg")
+    .replace("connect(url)", f"connect(url, hostaddr='{OTHER}')")
+    .replace("connection.execute", "connection.cursor().execute"),
     "SQLAlchemy": (
         "import os\nfrom sqlalchemy import create_engine\n"
         f"create_engine(os.environ['DATABASE_URL'], connect_args={{'hostaddr': '{OTHER}'}}).connect()\n"
@@ -230,3 +234,56 @@ def test_another_server_on_the_usual_port(tmp_path: Path, servers: tuple[Postgre
     assert done.returncode == 0, done.stderr
     assert f"connected to {OTHER}:3306" in done.stderr
     assert report(tmp_path)["verdict"] == "not proven"
+
+
+# Each connects to the pinned database or, with a word behind it, to another one of its server, and closes at once.
+DRIVERS = {
+    "asyncpg": "import asyncpg, asyncio\nasync def f():\n    await (await asyncpg.connect(url)).close()\nasyncio.run(f())\n",
+    "asyncpg's pool": (
+        "import asyncpg, asyncio\nasync def f():\n    async with asyncpg.create_pool(url, min_size=1): pass\nasyncio.run(f())\n"
+    ),
+    "asyncpg under SQLAlchemy": (
+        "import asyncio\nfrom sqlalchemy.ext.asyncio import create_async_engine\nasync def f():\n"
+        "    engine = create_async_engine(url.replace('://', '+asyncpg://'))\n"
+        "    async with engine.connect(): pass\n    await engine.dispose()\nasyncio.run(f())\n"
+    ),
+    "pg8000": (
+        "import pg8000.dbapi as d\nfrom sqlalchemy import make_url\nu = make_url(url)\n"
+        "d.connect(u.username, host=u.host, port=u.port, password=u.password, database=u.database).close()\n"
+    ),
+    "pg8000 native": (
+        "import pg8000.native as d\nfrom sqlalchemy import make_url\nu = make_url(url)\n"
+        "d.Connection(u.username, u.host, u.database, u.port, u.password).close()\n"
+    ),
+    "psycopg2": "import psycopg2\npsycopg2.connect(url).close()\n",
+    "a listener that changes the words": (
+        "from sqlalchemy import create_engine, event\nengine = create_engine(pinned.replace('://', '+pg8000://'))\n"
+        "@event.listens_for(engine, 'do_connect')\ndef f(dialect, pooled, words, named): named['database'] = name\n"
+        "engine.connect().close()\n"
+    ),
+}
+BEGIN = """
+import os, sys
+pinned = os.environ["DATABASE_URL"].replace("+psycopg", "")
+name = (sys.argv[1:] or [pinned.rsplit("/", 1)[1]])[0]
+url = pinned.rsplit("/", 1)[0] + "/" + name
+"""
+
+
+@pytest.mark.parametrize("databases", ["report", "block"])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_every_driver(driver: str, databases: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    first, _ = servers
+    project(tmp_path, first.url("led"), BEGIN + DRIVERS[driver], databases=databases)
+    done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path)["verdict"] == "proven", done.stderr
+    assert f"first at {tmp_path / 'app.py'}:" in done.stderr
+    done = run(["p", "t", "postgres"], tmp_path)
+    place = f"postgresql://127.0.0.1:{first.port}/postgres"
+    if databases == "report":
+        assert done.returncode == 65, done.stderr
+        assert f"{place}: opened by" in done.stderr
+    else:
+        assert done.returncode == 1, done.stderr
+        assert f"opens {place}; pinned is" in done.stderr

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from running import last_line
 from runs import Project, some_on_windows
@@ -404,6 +405,37 @@ def test_spawnv_on_windows_tells_what_it_told_before(project: Project) -> None:
     done = project.run("p", "drain")
     assert done.returncode == 0, done.stderr
     assert project.report()["verdict"] == "proven", done.stderr
+
+
+DAEMON = """
+import os, sqlite3, time
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep({})
+        sqlite3.connect("other.db")
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.posix
+def test_what_goes_on_after_the_programs_end_is_a_doubt(project: Project) -> None:
+    project.task("drain", GOOD + DAEMON.format("20") + "print('done', flush=True)\n")
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    found = [text for text in project.report()["not_proven"] if "still runs" in text]
+    assert len(found) == 1, done.stderr
+    psutil.Process(int(found[0].partition("(pid ")[2].partition(")")[0])).kill()
+
+
+@pytest.mark.posix
+def test_what_ends_soon_after_the_program_is_waited_for(project: Project) -> None:
+    project.database("other.db")
+    project.task("drain", GOOD + DAEMON.format("0.7"))
+    done = project.run("p", "drain")
+    assert done.returncode == 65, done.stderr
+    assert f"{project.folder / 'other.db'}: opened by" in done.stderr
 
 
 # The guard's own trouble is never the program's.

@@ -273,6 +273,8 @@ _AFTER = {
     "psycopg.connection": ("drivers", "watch_psycopg"),
     "psycopg.connection_async": ("drivers", "watch_psycopg_async"),
     "psycopg2": ("drivers", "watch_psycopg2"),
+    "asyncpg.connect_utils": ("drivers", "watch_asyncpg"),
+    "pg8000.core": ("drivers", "watch_pg8000"),
     "pymysql.connections": ("drivers", "watch_pymysql"),
     "aiosqlite.core": ("databases", "watch_aiosqlite"),
     "dotenv.main": ("dotenvs", "watch"),

@@ -44,6 +44,49 @@ def watch_psycopg2(module: "Any") -> None:
     module.connect = guard.like(connect, real)
 
 
+def watch_asyncpg(module: "Any") -> None:
+    """Wrap what asyncpg.connect and its pools both use."""
+    real = module._connect
+
+    async def _connect(*words: "Any", **named: "Any") -> "Any":
+        connection = await real(*words, **named)
+        found = guard.active and guard.safely(engines.asyncpg_place, connection)
+        if found:
+            try:  # only now: its own reading of dsn, service and PG… variables says where it goes
+                guard.safely(databases.refuse_other, found[0], OSError)
+            except OSError:
+                connection.terminate()
+                raise
+            guard.safely(engines.record_place, *found)
+        return connection
+
+    module._connect = guard.like(_connect, real)
+
+
+def watch_pg8000(module: "Any") -> None:
+    """Wrap the constructor of its connections."""
+    real = module.CoreConnection.__init__
+
+    def __init__(self: "Any", *words: "Any", **named: "Any") -> None:  # noqa: N807 (it takes the place of one)
+        place = guard.active and guard.safely(_pg8000_place, words, named)
+        if place:
+            guard.safely(databases.refuse_other, place, module.InterfaceError)
+        real(self, *words, **named)
+        if place:
+            guard.safely(lambda: engines.record_place(place, engines.address_of(self._usock)))
+
+    module.CoreConnection.__init__ = guard.like(__init__, real)
+
+
+def _pg8000_place(words: "Any", named: "Any") -> str:
+    parts = dict(zip(("user", "host", "database", "port"), words), **named)
+    host, database = parts.get("host", "localhost"), parts.get("database") or parts.get("user")
+    if parts.get("unix_sock"):
+        host = os.path.dirname(parts["unix_sock"])
+    where = {"host": host, "port": parts.get("port", 5432), "database": database}
+    return engines.server_place("postgresql", (), where)
+
+
 def watch_pymysql(module: "Any") -> None:
     """Wrap Connection.connect, by which a connection is also made anew."""
     connecting, selecting = module.Connection.connect, module.Connection.select_db

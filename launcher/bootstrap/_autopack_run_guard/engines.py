@@ -53,13 +53,18 @@ def live_place(dialect: str, connection: "Any") -> "tuple[str, str]":
     if hasattr(info, "dbname"):
         place = server_place(dialect, (), {"host": info.host, "port": info.port, "dbname": info.dbname})
         return place, peer(connection)
-    real = getattr(connection, "driver_connection", None)
-    ends, parameters = getattr(real, "_addr", None), getattr(real, "_params", None)
-    if ends and hasattr(parameters, "database"):
-        host, port = ends if isinstance(ends, tuple) else (os.path.dirname(ends), ends.rpartition(".")[2])
-        place = server_place(dialect, (), {"host": host, "port": port, "dbname": parameters.database})
-        return place, host if isinstance(ends, tuple) else ""
-    return "", ""
+    return asyncpg_place(getattr(connection, "driver_connection", None))
+
+
+def asyncpg_place(connection: "Any") -> "tuple[str, str]":
+    """Likewise of asyncpg's own connection; "" of any other."""
+    ends, parameters = getattr(connection, "_addr", None), getattr(connection, "_params", None)
+    if not ends or not hasattr(parameters, "database"):
+        return "", ""
+    host, port = ends if isinstance(ends, tuple) else (os.path.dirname(ends), ends.rpartition(".")[2])
+    place = server_place("postgresql", (), {"host": host, "port": port, "dbname": parameters.database})
+    name = connection._transport.get_extra_info("peername")
+    return place, name[0] if isinstance(name, tuple) else ""
 
 
 def peer(connection: "Any") -> str:
