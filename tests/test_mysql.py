@@ -12,7 +12,7 @@ from mariadb import PASSWORD, MariaDB, mariadb
 from ports import free_port, listening
 
 from launcher.errors import LauncherError
-from launcher.identity import mysql, mysql_options, server
+from launcher.identity import mysql, mysql_options, mysql_url, server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
 from launcher.identity.url import parse_database_url
 
@@ -108,9 +108,32 @@ def test_an_alias_of_the_host_is_the_same_place(full: MariaDB) -> None:
     assert same[0] == same[1] == same[2]
 
 
-def test_a_driver_in_c_goes_another_way_to_localhost(full: MariaDB) -> None:
-    found = probed(full, expect(full.url("tele", host="localhost").replace("+pymysql", "+mysqldb")))
-    assert "uses the server's socket and no port" in found.notes[0]
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+mysqldb", "mariadb", "mariadb+mariadbconnector", "mysql+pyodbc"])
+def test_a_driver_in_c_goes_another_way_to_localhost(full: MariaDB, scheme: str) -> None:
+    """To the default socket, which may be another server's: that one was used, and this one was verified."""
+    for host in ("localhost", "LocalHost", ""):
+        url = full.url("tele", host=host).replace("mysql+pymysql", scheme)
+        error = refused(full, expect(url if host else url.replace("app:", "").replace(f"{PASSWORD}@", "")))
+        assert (error.code, error.slug) == (78, "ambiguous-url")
+        assert "this driver goes to the server's default socket, whatever the port" in error.message
+        assert "write 127.0.0.1 for the host, or add unix_socket=" in error.hint
+    by_socket = full.admin_url("tele").replace("mysql+pymysql", scheme)
+    assert probed(full, expect(by_socket)).stamp == STAMP
+
+
+def test_a_socket_beside_another_host_is_refused(full: MariaDB) -> None:
+    error = refused(full, expect(full.admin_url("tele").replace("@localhost", f"@127.0.0.1:{full.port}")))
+    assert (error.code, error.slug) == (78, "ambiguous-url")
+    assert "says a host and a unix_socket" in error.message
+
+
+def test_a_port_that_only_a_driver_in_c_takes_is_refused() -> None:
+    variables = {"MYSQL_TCP_PORT": "3307"}
+    with pytest.raises(LauncherError, match="MYSQL_TCP_PORT is set") as caught:
+        mysql_url.refuse_unsaid(expect("mysql+mysqldb://app@127.0.0.1/tele", variables=variables))
+    assert "MYSQL_TCP_PORT" in caught.value.hint
+    mysql_url.refuse_unsaid(expect("mysql+mysqldb://app@127.0.0.1:3306/tele", variables=variables))
+    mysql_url.refuse_unsaid(expect("mysql+pymysql://app@127.0.0.1/tele", variables=variables))
 
 
 @dataclasses.dataclass
@@ -302,7 +325,7 @@ def test_an_init_command_is_a_setting_or_refused(command: str, harmless: bool) -
     url, driver, options = mysql_options.split(expected)
     if harmless:
         mysql_options.arguments(url, driver, options, expected)
-        assert "was not run" in mysql_options.notes(url, driver, options)[0]
+        assert "was not run" in mysql_options.notes(options)[0]
         return
     with pytest.raises(LauncherError) as caught:
         server.inspect(expected)

@@ -16,7 +16,6 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 3
 
 _LIKE_PYMYSQL = ("pymysql", "aiomysql", "asyncmy")
-_THROUGH_A_SOCKET = ("", "mysqldb", "mariadbconnector")
 _PASSED = ("unix_socket", "bind_address", "read_default_file", "read_default_group")
 # SQLAlchemy lets the query win over the URL's own parts, and PyMySQL has two older names.
 _PARTS = {
@@ -92,20 +91,9 @@ def arguments(url: "URL", driver: str, options: dict[str, str], expected: Expect
     return found | _tls(driver, options, expected)
 
 
-def notes(url: "URL", driver: str, options: dict[str, str]) -> tuple[str, ...]:
+def notes(options: dict[str, str]) -> tuple[str, ...]:
     """What the program may do otherwise than the probe did."""
-    import os
-
-    found: tuple[str, ...] = ()
-    local = (options.get("host") or url.host or "localhost") == "localhost"
-    if os.name != "nt" and driver in _THROUGH_A_SOCKET and local and not options.get("unix_socket"):
-        found += (
-            "for the host localhost this driver uses the server's socket and no port, and the probe went over TCP:"
-            " write 127.0.0.1",
-        )
-    if options.get("init_command"):
-        found += ("init_command of the URL was not run by the probe",)
-    return found
+    return ("init_command of the URL was not run by the probe",) if options.get("init_command") else ()
 
 
 def _refuse_command(statement: str, expected: Expectation) -> None:

@@ -28,8 +28,9 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
 
         server_url.refuse_unsaid(expected)
         return _bounded(lambda: postgresql.inspect(expected), expected)
-    from launcher.identity import mysql
+    from launcher.identity import mysql, mysql_url
 
+    mysql_url.refuse_unsaid(expected)
     return _bounded(lambda: mysql.inspect(expected), expected)
 
 
