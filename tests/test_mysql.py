@@ -264,7 +264,7 @@ WAYS: list[Way] = [
     ("no right to it", lambda m, s: m.url("mysql"), 77, "no-right", "the server does not say which", "GRANT ALL PRIVILEGES ON `mysql`.* TO 'app'@'%'"),
     ("no name", lambda m, s: m.url(""), 78, "no-such-database", "names no database", "/DATABASE"),
     ("no name at all", lambda m, s: m.url("").rstrip("/"), 78, "no-such-database", "names no database", "/DATABASE"),
-    ("another name in the query", lambda m, s: m.url("tele") + "?db=information_schema", 65, "pooler-alias", "the URL says tele, the server says information_schema", "init_connect"),
+    ("another name in the query", lambda m, s: m.url("tele") + "?db=information_schema", 78, "ambiguous-url", "names a database before the ? and after it (db=)", "name it once"),
     ("TLS by ssl_mode", lambda m, s: m.url("tele").replace("+pymysql", "") + "?ssl_mode=REQUIRED", 69, "unreachable", "no encrypted connection", "ssl_ca"),
     ("TLS by check_hostname", lambda m, s: m.url("tele") + "?ssl_check_hostname=true", 69, "unreachable", "no encrypted connection", "ssl_ca"),
     ("TLS by identity", lambda m, s: m.url("tele").replace("pymysql", "mysqlconnector") + "?ssl_verify_identity=true", 69, "unreachable", "no encrypted connection", "ssl_ca"),

@@ -17,14 +17,12 @@ READ_SECONDS = 3
 
 _LIKE_PYMYSQL = ("pymysql", "aiomysql", "asyncmy")
 _PASSED = ("unix_socket", "bind_address", "read_default_file", "read_default_group")
-# SQLAlchemy lets the query win over the URL's own parts, and PyMySQL has two older names.
+# SQLAlchemy lets the query win over the URL's own parts, and PyMySQL has an older name.
 _PARTS = {
     "user": "user",
     "password": "password",
     "passwd": "password",
     "host": "host",
-    "database": "database",
-    "db": "database",
 }
 _TLS = (
     "ssl",

@@ -4,7 +4,7 @@ import os
 from urllib.parse import unquote
 
 from launcher.errors import ConfigurationError
-from launcher.identity.expectation import Expectation
+from launcher.identity.expectation import Expectation, printable
 from launcher.identity.url import options_of
 
 # Built on the servers' own C libraries: the host localhost, in which they see no host at all, is the default socket.
@@ -18,6 +18,8 @@ def refuse_unsaid(expected: Expectation) -> None:
     options = {name: values[-1] for name, values in options_of(expected.url).items()}
     driver = expected.url.text.partition("://")[0].partition("+")[2]
     host, socket = options.get("host") or unquote(expected.url.host), options.get("unix_socket")
+    _refuse_twice(expected, options)
+    _refuse_file(expected, driver, options)
     in_c = os.name != "nt" and driver in _THROUGH_A_SOCKET
     local = host.casefold() in ("", "localhost")
     if in_c and local and not socket:
@@ -42,6 +44,29 @@ def refuse_unsaid(expected: Expectation) -> None:
             f"says no port; {_PORT_VARIABLE} is set, which does not count for every driver",
             f"write the port into the URL, or: {unset_line(_PORT_VARIABLE)}",
         )
+
+
+def _refuse_twice(expected: Expectation, options: dict[str, str]) -> None:
+    """SQLAlchemy lets the query win, but not every program goes through it."""
+    for name, part in (("host", unquote(expected.url.host)), ("port", expected.url.port)):
+        if part and options.get(name, part) != part:
+            raise _ambiguous(expected, f"says its {name} twice, before and after the ?", "leave one away")
+
+
+def _refuse_file(expected: Expectation, driver: str, options: dict[str, str]) -> None:
+    """A client's my.cnf: which groups are read, and whether it stands above the URL, differs from driver to driver.
+
+    PyMySQL reads as the probe does, which is PyMySQL, where the file's path means the same in every folder.
+    """
+    named = next((name for name in options if name.startswith("read_default_")), "")
+    if not named or (driver == "pymysql" and os.path.isabs(options.get("read_default_file", "/"))):
+        return
+    raise _ambiguous(
+        expected,
+        f"has the option {printable(named)}: not every driver reads the same from that file, nor finds it from every"
+        " folder",
+        "write host, port and database into the URL itself; mysql+pymysql:// may name the file by its absolute path",
+    )
 
 
 def _ambiguous(expected: Expectation, what: str, hint: str) -> ConfigurationError:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from launcher.errors import UNREACHABLE, ConfigurationError, LauncherError
+from launcher.identity import server_url
 from launcher.identity.expectation import Expectation, ServerIdentity, Stamp
 
 DEADLINE_SECONDS = 5.0
@@ -22,15 +23,14 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
     """
     _refuse_unknown(expected)
     _refuse_without_identity(expected)
+    server_url.refuse_unsaid(expected)
     _import_first(expected)
     if KINDS[expected.url.dialect] == "postgresql":
-        from launcher.identity import postgresql, server_url
+        from launcher.identity import postgresql
 
-        server_url.refuse_unsaid(expected)
         return _bounded(lambda: postgresql.inspect(expected), expected)
-    from launcher.identity import mysql, mysql_url
+    from launcher.identity import mysql
 
-    mysql_url.refuse_unsaid(expected)
     return _bounded(lambda: mysql.inspect(expected), expected)
 
 
