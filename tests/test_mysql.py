@@ -445,6 +445,29 @@ def test_rights_enough(full: MariaDB, name: str, rights: tuple[str, ...]) -> Non
     assert probed(full, expect(full.url("tele"))).stamp == STAMP
 
 
+SETTINGS = [
+    ("sql_mode", "'ANSI_QUOTES'"),
+    ("sql_mode", "'ORACLE'"),
+    ("sql_mode", "'NO_BACKSLASH_ESCAPES'"),
+    ("sql_mode", "''"),
+    ("sql_quote_show_create", "0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS)
+def test_no_setting_of_the_servers_hides_a_right_or_spoils_the_stamp(full: MariaDB, name: str, value: str) -> None:
+    granted(full, "SELECT, CREATE, INSERT ON tele.*", r"DELETE ON `tel\_`.*")
+    ((back,),) = full.sql(f"SELECT @@global.{name}")
+    with setting(full, name, value, repr(back)):
+        assert probed(full, expect(full.url("tele"))).stamp == STAMP
+        full.sql(f"DROP TABLE {STAMP_TABLE}", database="tele")
+        odd = Stamp(STAMP.db_id, r"it's \ a \" odd %s one", STAMP.created_at)
+        server.write_stamp(expect(full.url("tele")), odd)
+        assert probed(full, expect(full.url("tele"))).stamp == odd
+        granted(full, "SELECT ON tele.*")
+        assert refused(full, expect(full.url("tele"))).slug == "no-right"
+
+
 def test_rights_by_a_role(full: MariaDB) -> None:
     granted(full, "SELECT ON tele.*")
     full.sql("CREATE ROLE writer", "GRANT ALL ON tele.* TO writer", "GRANT writer TO app@'%'")
