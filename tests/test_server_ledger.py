@@ -183,7 +183,21 @@ def test_a_clone_of_the_schema_is_told(workspace: Workspace) -> None:
     server.sql(name, "CREATE SCHEMA stage", *(f"CREATE TABLE stage.{each} AS TABLE public.{each}" for each in tables))
     server.sql(name, f"ALTER DATABASE {name} SET search_path = stage")
     workspace.refused("copied-or-moved", "stamp_oid")
+    moved = workspace.run("telemetry", "adopt", "--moved")
+    assert (moved.returncode, "still there (schema public of the same database)" in moved.stderr) == (65, True)
     server.sql(name, f"ALTER DATABASE {name} RESET search_path")
+    workspace.ok("telemetry", "drain")
+
+
+def test_a_schema_whose_original_is_gone_was_moved(workspace: Workspace) -> None:
+    server, name = workspace.server, workspace.name
+    tables = (*TABLES, "autopack_identity")
+    server.sql(name, "CREATE SCHEMA stage", *(f"CREATE TABLE stage.{each} AS TABLE public.{each}" for each in tables))
+    workspace.write(entry='schema = "stage"')
+    server.sql(name, f"ALTER DATABASE {name} SET search_path = stage")
+    assert workspace.run("telemetry", "adopt", "--moved").returncode == 65
+    server.sql(name, "DROP TABLE public.autopack_identity")
+    workspace.ok("telemetry", "adopt", "--moved")
     workspace.ok("telemetry", "drain")
 
 

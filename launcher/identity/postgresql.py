@@ -3,7 +3,7 @@
 The rules and their measurements: IDENTITY.md, "PostgreSQL" and "What decides the design", 7 and 8.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launcher.identity import postgresql_connect, postgresql_rows, postgresql_schema, postgresql_server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, ServerIdentity, printable
@@ -11,6 +11,11 @@ from launcher.identity.postgresql_schema import Layout, Session
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+_SCHEMA_OF = """
+SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = :oid AND c.relname = :stamp AND c.relkind IN ('r', 'p')
+"""
 
 
 def inspect(expected: Expectation) -> ServerIdentity | None:
@@ -24,13 +29,20 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
 
 def name_of(oid: int, expected: Expectation) -> str:
     """The name of the database with that oid on the same server, "" where there is none. Raises LauncherError."""
+    return _one("SELECT datname FROM pg_catalog.pg_database WHERE oid = :oid", {"oid": oid}, expected)
+
+
+def schema_of_stamp(oid: int, expected: Expectation) -> str:
+    """The schema of the stamp's table with that oid, "" where there is none any more. Raises LauncherError."""
+    return _one(_SCHEMA_OF, {"oid": oid, "stamp": STAMP_TABLE}, expected)
+
+
+def _one(sql: str, parameters: dict[str, Any], expected: Expectation) -> str:
     from sqlalchemy import text
 
     with postgresql_connect.connected(expected) as db:
         postgresql_server.limits(db, postgresql_server.STATEMENT_SECONDS)
-        row = db.execute(
-            text("SELECT datname FROM pg_catalog.pg_database WHERE oid = :oid"), {"oid": oid}
-        ).one_or_none()
+        row = db.execute(text(sql), parameters).one_or_none()
         return str(row[0]) if row else ""
 
 

@@ -64,6 +64,13 @@ def still_there(expected: Expectation, physical: Mapping[str, Any], db_id: str) 
     return name if _bounded(lambda: mysql.bears(name, db_id, expected), expected) else ""
 
 
+def stamp_still_there(expected: Expectation, oid: int) -> str:
+    """The schema of the expected PostgreSQL database whose stamp is the table with that oid, "" where none is."""
+    from launcher.identity import postgresql
+
+    return _bounded(lambda: postgresql.schema_of_stamp(oid, expected), expected)
+
+
 def _import_first(expected: Expectation) -> None:
     """What a slow disk takes to load them is none of the server's time."""
     import contextlib
