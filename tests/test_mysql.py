@@ -11,10 +11,11 @@ import pytest
 from mariadb import PASSWORD, MariaDB, mariadb
 from ports import free_port, listening
 
-from launcher.errors import LauncherError
+from launcher.errors import LauncherError, WrongDataError
 from launcher.identity import mysql, mysql_options, mysql_url, server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
 from launcher.identity.url import parse_database_url
+from launcher.identity.verdict import verify_identity
 
 pytestmark = pytest.mark.posix
 
@@ -181,9 +182,21 @@ def test_a_task_that_creates_finds_nothing(full: MariaDB) -> None:
     assert probed(full, expected).stamp == STAMP
     full.sql(f"DROP TABLE phases, {STAMP_TABLE}", database="tele")
     assert probed(full, expected).tables == ("runs",)
-    full.sql("DROP TABLE runs", "CREATE TABLE wp_posts (id INT)", database="tele")
+    full.sql("DROP TABLE runs", STAMPED[0], database="tele")  # whose writer died
+    assert probed(full, expected) is None
+    full.sql(f"DROP TABLE {STAMP_TABLE}", database="tele")
     assert probed(full, expected) is None
     assert refused(full, expected._replace(url=expect(full.admin_url("gone")).url)).slug == "no-such-database"
+
+
+def test_a_task_that_creates_refuses_another_programs_database(full: MariaDB) -> None:
+    full.sql(f"DROP TABLE phases, runs, {STAMP_TABLE}", "CREATE TABLE wp_posts (id INT)", database="tele")
+    for needs_rows in ((), ("runs",)):
+        before = full.digest()
+        with pytest.raises(WrongDataError, match="none of our tables; found wp_posts") as caught:
+            verify_identity(expect(full.url("tele"), creates=True, needs_rows=needs_rows))
+        assert full.digest() == before
+        assert (caught.value.code, caught.value.slug) == (65, "other-program")
 
 
 def test_no_stamp_wanted(full: MariaDB) -> None:

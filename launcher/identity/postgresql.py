@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.identity import postgresql_connect, postgresql_rows, postgresql_schema, postgresql_server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, ServerIdentity, printable
 from launcher.identity.postgresql_schema import Layout, Session
+from launcher.identity.stamp_table import holds_tables
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -19,7 +20,7 @@ WHERE c.oid = :oid AND c.relname = :stamp AND c.relkind IN ('r', 'p')
 
 
 def inspect(expected: Expectation) -> ServerIdentity | None:
-    """What stands at the expected place; None where a task that creates it finds neither a stamp nor a table of ours.
+    """What stands at the expected place; None where a task that creates it finds no stamp and no table.
 
     Raises LauncherError with the fault's code and words; missing tables and names are the verdict's matter.
     """
@@ -58,7 +59,7 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
     notes = (*postgresql_connect.driver_notes(expected), *postgresql_schema.judge_rights(found, session, expected))
     stamp = postgresql_rows.read_stamp(db, found, expected)
     tables = postgresql_schema.table_names(db, found, expected)
-    if expected.creates and stamp is None and not _any_of_ours(tables, expected):
+    if expected.creates and stamp is None and not holds_tables(tables):
         postgresql_schema.refuse_no_create(db, session, expected)
         return None
     high_water, settled = (None, None) if server.replica else postgresql_server.snapshot(db)
@@ -89,8 +90,3 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
         postgresql_server.answered(db, server, expected),
         postgresql_server.address(db),
     )
-
-
-def _any_of_ours(tables: tuple[str, ...], expected: Expectation) -> bool:
-    ours = {name.casefold() for name in postgresql_schema.required(expected)}
-    return any(not ours or name.casefold() in ours for name in tables)
