@@ -11,7 +11,7 @@ _FILLING = ("PGHOST", "PGHOSTADDR", "PGPORT")
 _BALANCES = "PGLOADBALANCEHOSTS"
 _BALANCED = "may lead the program to another host than the proven one: load_balance_hosts"
 _ANOTHER_NAME = ("database", "db")
-# For some driver each of these stands above what the URL itself says of the place, and the probe's does not know it.
+# Each stands above the URL's own parts for some driver, and the probe (psycopg, PyMySQL) does not know it.
 _MOVING = (
     *("conninfo", "dsn", "filedsn", "odbc_connect", "server", "servicefile", "dns_srv", "failover"),
     *("sock", "socket", "unix_sock", "named_pipe", "pipe"),
@@ -47,7 +47,11 @@ def _refuse_filled(expected: Expectation, options: dict[str, str]) -> None:
         raise _ambiguous(expected, "names a service, whose file some drivers do not know", _WRITE)
     # Also where the URL says all: by its file's hostaddr libpq went to another server than SQLAlchemy's psycopg 3.
     if expected.variables.get("PGSERVICE"):
-        raise _ambiguous(expected, "and PGSERVICE is set, whose file leads some drivers elsewhere", _unset("PGSERVICE"))
+        raise _ambiguous(
+            expected,
+            "is not all that counts: PGSERVICE is set, whose file stands above it for some drivers",
+            _unset("PGSERVICE"),
+        )
     if "PGHOSTADDR" in set_names:
         raise _ambiguous(
             expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", _unset("PGHOSTADDR")
