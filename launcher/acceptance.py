@@ -154,13 +154,27 @@ def _original(entry: ledger_file.Entry, identity: Identity, expected: Expectatio
     *servers, database = ("system_identifier", "oid") if entry.kind == "postgresql" else ("host", "port", "database")
     known, found = entry.physical, identity.physical
     if known.get(database) in (None, found.get(database)):
-        return ""
+        return _original_schema(entry, identity, expected)
     if any(known.get(key) is None or known[key] != found.get(key) for key in servers):
         return ""
     from launcher.identity import server
 
     name = server.still_there(expected, known, entry.db_id)
     return printable(f"database {name} of the same server") if name else ""
+
+
+def _original_schema(entry: ledger_file.Entry, identity: Identity, expected: Expectation) -> str:
+    """Likewise for two schemas of one PostgreSQL database, which their stamps' tables tell apart."""
+    known, found = entry.physical, identity.physical
+    one, other = known.get("system_identifier"), found.get("system_identifier")
+    stamp, here = known.get("stamp_oid"), found.get("stamp_oid")
+    another_server = None not in (one, other) and one != other
+    if entry.kind != "postgresql" or another_server or stamp is None or here in (None, stamp):
+        return ""
+    from launcher.identity import server
+
+    schema = server.stamp_still_there(expected, stamp)
+    return printable(f"schema {schema} of the same database") if schema else ""
 
 
 def _bearing(path: str, db_id: str) -> str:

@@ -3,13 +3,16 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from launcher.own_folder import own_bytes, own_folder
 
-_SECONDS = 10.0
+_SECONDS = 4.0  # below server.DEADLINE_SECONDS: no look at a database takes longer than five
+_CREATE_SUSPENDED = 0x4  # winbase.h, which subprocess does not name
 _CACHE = "sqlalchemy.json"
 # What the dialect hands to sqlite3.connect() is asked, not the version: a program may pin or patch what it likes.
 _ASK = """
@@ -29,13 +32,15 @@ class Reader(NamedTuple):
 
 
 def reader_of(python: str, variables: Mapping[str, str], root: str) -> Reader | None:
-    """What the interpreter at that path says, cached until it or its SQLAlchemy changes; None where it has none.
+    """What the interpreter at that path says, cached until it or its SQLAlchemy changes; None where it has none,
+    or does not say so in a few seconds.
 
     variables: its environment. root: the folder of the profile file, where the answer is kept if the launcher has its
     own folder there: looking makes none.
     """
     key = f"{python} {variables.get('PYTHONPATH', '')}".rstrip()  # which decides what it imports
-    known = _load(root).get(key)
+    kept = not _is_script(python)
+    known = _load(root).get(key) if kept else None
     if known and known["stamps"] == _stamps(python, known["sqlalchemy"]):
         return Reader(known["version"], known["decodes"])
     answer = _ask(python, variables, root)
@@ -43,9 +48,19 @@ def reader_of(python: str, variables: Mapping[str, str], root: str) -> Reader | 
         return None
     version, place, decodes = answer
     entry = {"version": version, "sqlalchemy": place, "decodes": decodes, "stamps": _stamps(python, place)}
-    with contextlib.suppress(OSError):
-        _store(root, _load(root) | {key: entry})
+    if kept:
+        with contextlib.suppress(OSError):
+            _store(root, _load(root) | {key: entry})
     return Reader(version, decodes)
+
+
+def _is_script(python: str) -> bool:
+    """Whether it begins with #!, as pyenv's shims do: the interpreter that it starts is another one tomorrow."""
+    try:
+        with open(python, "rb") as file:
+            return file.read(2) == b"#!"
+    except (OSError, ValueError):
+        return False
 
 
 def _stamps(*paths: str) -> list[list[int]]:
@@ -60,20 +75,48 @@ def _stamps(*paths: str) -> list[list[int]]:
 
 def _ask(python: str, variables: Mapping[str, str], root: str) -> Any:
     try:
-        done = subprocess.run(
-            [python, "-c", _ASK],
-            cwd=root,
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )
-        version, place, decodes = json.loads(done.stdout)
+        version, place, decodes = json.loads(_output([python, "-c", _ASK], variables, root))
     except (OSError, subprocess.SubprocessError, ValueError):  # no SQLAlchemy there, or none of this kind
         return None
     return str(version), str(place), bool(decodes)
+
+
+def _output(words: list[str], variables: Mapping[str, str], folder: str) -> bytes:
+    """What the program writes; one that does not come to an end is ended, with all that it has started.
+
+    Raises OSError, and subprocess.TimeoutExpired after _SECONDS.
+    """
+    apart: dict[str, Any] = (
+        {"creationflags": _CREATE_SUSPENDED} if sys.platform == "win32" else {"start_new_session": True}
+    )
+    streams: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+    }
+    with subprocess.Popen(words, cwd=folder, env=dict(variables), **streams, **apart) as process:
+        end = _ender(process)
+        try:
+            return bytes(process.communicate(timeout=_SECONDS)[0])
+        except BaseException:  # Ctrl-C, too, which does not reach what has a session of its own
+            end()
+            raise
+
+
+def _ender(process: "subprocess.Popen[bytes]") -> Callable[[], None]:
+    """What ends the process, which nobody has waited for yet, and all that it has started."""
+    if sys.platform == "win32":
+        from launcher.child_job import Job
+
+        job = Job(whole=True)
+        job.take(int(process._handle))
+        return job.end
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    return end
 
 
 def _load(root: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not beside 
 # Who may import whom, the lowest first: a module imports only from floors below its own. Modules of one floor do not
 # know each other, but for packages, whose modules are one thing.
 FLOORS = [
-    ["launcher.errors", "launcher.windows_lock"],
+    ["launcher.errors", "launcher.windows_lock", "launcher.child_job"],
     [
         "launcher.toml_lines",
         "launcher.nearest",
@@ -84,9 +84,9 @@ FLOORS = [
 ]
 PACKAGES = ("launcher.identity", "launcher.rehearsal")
 # One module in several files: the platform's half is imported inside the function that picks it.
-FAMILIES = {
-    f"launcher.child_{part}": "launcher.child" for part in ("posix", "fork", "keeper", "tree", "windows", "job")
-} | {"launcher.plan_layers": "launcher.plan"}
+FAMILIES = {f"launcher.child_{part}": "launcher.child" for part in ("posix", "fork", "keeper", "tree", "windows")} | {
+    "launcher.plan_layers": "launcher.plan"
+}
 # What the workload may know of the launcher: nothing. The command that plays it is a part of the launcher.
 WORKLOAD_OUTSIDERS = ("command", "evidence", "probe")
 WORKLOAD_OUTSIDE_FOLDERS = ("drift",)

@@ -11,10 +11,11 @@ import pytest
 from mariadb import PASSWORD, MariaDB, mariadb
 from ports import free_port, listening
 
-from launcher.errors import LauncherError
-from launcher.identity import mysql, mysql_options, server
+from launcher.errors import LauncherError, WrongDataError
+from launcher.identity import mysql, mysql_options, mysql_url, server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
 from launcher.identity.url import parse_database_url
+from launcher.identity.verdict import verify_identity
 
 pytestmark = pytest.mark.posix
 
@@ -108,9 +109,32 @@ def test_an_alias_of_the_host_is_the_same_place(full: MariaDB) -> None:
     assert same[0] == same[1] == same[2]
 
 
-def test_a_driver_in_c_goes_another_way_to_localhost(full: MariaDB) -> None:
-    found = probed(full, expect(full.url("tele", host="localhost").replace("+pymysql", "+mysqldb")))
-    assert "uses the server's socket and no port" in found.notes[0]
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+mysqldb", "mariadb", "mariadb+mariadbconnector", "mysql+pyodbc"])
+def test_a_driver_in_c_goes_another_way_to_localhost(full: MariaDB, scheme: str) -> None:
+    """To the default socket, which may be another server's: that one was used, and this one was verified."""
+    for host in ("localhost", "LocalHost", ""):
+        url = full.url("tele", host=host).replace("mysql+pymysql", scheme)
+        error = refused(full, expect(url if host else url.replace("app:", "").replace(f"{PASSWORD}@", "")))
+        assert (error.code, error.slug) == (78, "ambiguous-url")
+        assert "this driver goes to the server's default socket, whatever the port" in error.message
+        assert "write 127.0.0.1 for the host, or add unix_socket=" in error.hint
+    by_socket = full.admin_url("tele").replace("mysql+pymysql", scheme)
+    assert probed(full, expect(by_socket)).stamp == STAMP
+
+
+def test_a_socket_beside_another_host_is_refused(full: MariaDB) -> None:
+    error = refused(full, expect(full.admin_url("tele").replace("@localhost", f"@127.0.0.1:{full.port}")))
+    assert (error.code, error.slug) == (78, "ambiguous-url")
+    assert "says a host and a unix_socket" in error.message
+
+
+def test_a_port_that_only_a_driver_in_c_takes_is_refused() -> None:
+    variables = {"MYSQL_TCP_PORT": "3307"}
+    with pytest.raises(LauncherError, match="MYSQL_TCP_PORT is set") as caught:
+        mysql_url.refuse_unsaid(expect("mysql+mysqldb://app@127.0.0.1/tele", variables=variables))
+    assert "MYSQL_TCP_PORT" in caught.value.hint
+    mysql_url.refuse_unsaid(expect("mysql+mysqldb://app@127.0.0.1:3306/tele", variables=variables))
+    mysql_url.refuse_unsaid(expect("mysql+pymysql://app@127.0.0.1/tele", variables=variables))
 
 
 @dataclasses.dataclass
@@ -158,9 +182,21 @@ def test_a_task_that_creates_finds_nothing(full: MariaDB) -> None:
     assert probed(full, expected).stamp == STAMP
     full.sql(f"DROP TABLE phases, {STAMP_TABLE}", database="tele")
     assert probed(full, expected).tables == ("runs",)
-    full.sql("DROP TABLE runs", "CREATE TABLE wp_posts (id INT)", database="tele")
+    full.sql("DROP TABLE runs", STAMPED[0], database="tele")  # whose writer died
+    assert probed(full, expected) is None
+    full.sql(f"DROP TABLE {STAMP_TABLE}", database="tele")
     assert probed(full, expected) is None
     assert refused(full, expected._replace(url=expect(full.admin_url("gone")).url)).slug == "no-such-database"
+
+
+def test_a_task_that_creates_refuses_another_programs_database(full: MariaDB) -> None:
+    full.sql(f"DROP TABLE phases, runs, {STAMP_TABLE}", "CREATE TABLE wp_posts (id INT)", database="tele")
+    for needs_rows in ((), ("runs",)):
+        before = full.digest()
+        with pytest.raises(WrongDataError, match="none of our tables; found wp_posts") as caught:
+            verify_identity(expect(full.url("tele"), creates=True, needs_rows=needs_rows))
+        assert full.digest() == before
+        assert (caught.value.code, caught.value.slug) == (65, "other-program")
 
 
 def test_no_stamp_wanted(full: MariaDB) -> None:
@@ -241,7 +277,7 @@ WAYS: list[Way] = [
     ("no right to it", lambda m, s: m.url("mysql"), 77, "no-right", "the server does not say which", "GRANT ALL PRIVILEGES ON `mysql`.* TO 'app'@'%'"),
     ("no name", lambda m, s: m.url(""), 78, "no-such-database", "names no database", "/DATABASE"),
     ("no name at all", lambda m, s: m.url("").rstrip("/"), 78, "no-such-database", "names no database", "/DATABASE"),
-    ("another name in the query", lambda m, s: m.url("tele") + "?db=information_schema", 65, "pooler-alias", "the URL says tele, the server says information_schema", "init_connect"),
+    ("another name in the query", lambda m, s: m.url("tele") + "?db=information_schema", 78, "ambiguous-url", "names a database before the ? and after it (db=)", "name it once"),
     ("TLS by ssl_mode", lambda m, s: m.url("tele").replace("+pymysql", "") + "?ssl_mode=REQUIRED", 69, "unreachable", "no encrypted connection", "ssl_ca"),
     ("TLS by check_hostname", lambda m, s: m.url("tele") + "?ssl_check_hostname=true", 69, "unreachable", "no encrypted connection", "ssl_ca"),
     ("TLS by identity", lambda m, s: m.url("tele").replace("pymysql", "mysqlconnector") + "?ssl_verify_identity=true", 69, "unreachable", "no encrypted connection", "ssl_ca"),
@@ -302,7 +338,7 @@ def test_an_init_command_is_a_setting_or_refused(command: str, harmless: bool) -
     url, driver, options = mysql_options.split(expected)
     if harmless:
         mysql_options.arguments(url, driver, options, expected)
-        assert "was not run" in mysql_options.notes(url, driver, options)[0]
+        assert "was not run" in mysql_options.notes(options)[0]
         return
     with pytest.raises(LauncherError) as caught:
         server.inspect(expected)
@@ -420,6 +456,29 @@ ENOUGH = [
 def test_rights_enough(full: MariaDB, name: str, rights: tuple[str, ...]) -> None:
     granted(full, *rights)
     assert probed(full, expect(full.url("tele"))).stamp == STAMP
+
+
+SETTINGS = [
+    ("sql_mode", "'ANSI_QUOTES'"),
+    ("sql_mode", "'ORACLE'"),
+    ("sql_mode", "'NO_BACKSLASH_ESCAPES'"),
+    ("sql_mode", "''"),
+    ("sql_quote_show_create", "0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS)
+def test_no_setting_of_the_servers_hides_a_right_or_spoils_the_stamp(full: MariaDB, name: str, value: str) -> None:
+    granted(full, "SELECT, CREATE, INSERT ON tele.*", r"DELETE ON `tel\_`.*")
+    ((back,),) = full.sql(f"SELECT @@global.{name}")
+    with setting(full, name, value, repr(back)):
+        assert probed(full, expect(full.url("tele"))).stamp == STAMP
+        full.sql(f"DROP TABLE {STAMP_TABLE}", database="tele")
+        odd = Stamp(STAMP.db_id, r"it's \ a \" odd %s one", STAMP.created_at)
+        server.write_stamp(expect(full.url("tele")), odd)
+        assert probed(full, expect(full.url("tele"))).stamp == odd
+        granted(full, "SELECT ON tele.*")
+        assert refused(full, expect(full.url("tele"))).slug == "no-right"
 
 
 def test_rights_by_a_role(full: MariaDB) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,21 @@ def test_from_unstamped_to_started(maria: MariaDB, tmp_path: Path) -> None:
     for result in (unstamped, adopted, checked, drained, denied, other):
         assert PASSWORD not in result.stdout + result.stderr
         assert "another-77" not in result.stdout + result.stderr
+
+
+def test_workspaces_that_adopt_at_one_moment(maria: MariaDB, tmp_path: Path) -> None:
+    """The losers were told to rename the winner's stamp away."""
+    maria.sql("DROP TABLE IF EXISTS tele.autopack_identity")
+    folders = [tmp_path / str(number) for number in range(4)]
+    for folder in folders:
+        folder.mkdir()
+        write(folder, PROFILE % maria.url("tele"))
+    with ThreadPoolExecutor(len(folders)) as pool:
+        first = list(pool.map(lambda folder: run(["telemetry", "adopt"], folder), folders))
+    assert 0 in [done.returncode for done in first]
+    for done in first:
+        assert "RENAME" not in done.stderr
+        assert done.returncode == 0 or "somebody else stamped it meanwhile" in done.stderr or done.returncode == 75
+    for folder in folders:
+        assert run(["telemetry", "adopt"], folder).returncode == 0
+        assert run(["telemetry", "check"], folder).returncode == 0

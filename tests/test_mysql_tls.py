@@ -49,7 +49,7 @@ ROWS = [
     ("another CA, a driver in C", "mysqldb", "127.0.0.1", "?ssl_ca={0}/other.pem", "no encrypted connection came about: self"),
     ("a driver in C does not ask for the name", "mysqldb", "127.0.0.1", "?ssl_ca={0}/ca.pem", ""),
     ("VERIFY_CA", "mysqldb", "127.0.0.1", "?ssl_mode=VERIFY_CA&ssl_ca={0}/ca.pem", ""),
-    ("VERIFY_CA by the system's", "mysqldb", "localhost", "?ssl_mode=VERIFY_CA", "no encrypted connection came about: self"),
+    ("VERIFY_CA by the system's", "mysqldb", "127.0.0.1", "?ssl_mode=VERIFY_CA", "no encrypted connection came about: self"),
     ("VERIFY_IDENTITY", "mysqldb", "127.0.0.1", "?ssl_mode=VERIFY_IDENTITY&ssl_ca={0}/ca.pem", "no encrypted connection came about: "),
     ("verify", "mysqlconnector", "127.0.0.1", "?ssl_verify_cert=true", "no encrypted connection came about: self"),
     ("off", "pymysql", "127.0.0.1", "?ssl_disabled=true", "or an encrypted connection is asked for"),

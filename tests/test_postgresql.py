@@ -19,6 +19,7 @@ from postgres import PASSWORD, Postgres, copied, listening, pgbouncer, postgres 
 from launcher.errors import LauncherError  # noqa: E402
 from launcher.identity import postgresql, server  # noqa: E402
 from launcher.identity.expectation import ServerIdentity, Stamp  # noqa: E402
+from launcher.identity.verdict import verify_identity  # noqa: E402
 
 STAMP = Stamp("8b0b2c3e-0000-4000-8000-000000000001", "telemetry", "2026-01-02T03:04:05+00:00")
 OTHER = Stamp("8b0b2c3e-0000-4000-8000-000000000002", "telemetry", "2026-02-02T03:04:05+00:00")
@@ -83,6 +84,21 @@ def test_all_that_there_is_to_know(there: Postgres) -> None:
 )
 def test_a_task_that_creates_finds_nothing_yet(there: Postgres, database: str, fields: Any, none: bool) -> None:
     assert (server.inspect(expect(there.url(database), creates=True, **fields)) is None) == none
+
+
+def test_a_task_that_creates_refuses_another_programs_tables(there: Postgres) -> None:
+    there.sql("postgres", "CREATE DATABASE theirs")
+    there.sql("theirs", "CREATE SCHEMA own", "CREATE TABLE wp_posts ()", "CREATE VIEW own.seen AS SELECT 1 AS one")
+    expected = expect(there.url("theirs"), creates=True, tables=OURS)
+    before = there.digest("theirs")
+    with pytest.raises(LauncherError, match="none of our tables; found wp_posts: another program's") as caught:
+        verify_identity(expected)
+    assert (caught.value.code, caught.value.slug) == (65, "other-program")
+    assert verify_identity(expected._replace(schema="own")) is None
+    assert there.digest("theirs") == before
+    there.sql("theirs", "ALTER EXTENSION plpgsql ADD TABLE wp_posts")  # as spatial_ref_sys is PostGIS'
+    assert verify_identity(expected) is None
+    assert verify_identity(expected._replace(tables=())) is None
 
 
 def test_missing_tables_and_a_missing_stamp_are_told_and_no_fault_of_the_probe(there: Postgres) -> None:

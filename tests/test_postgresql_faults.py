@@ -127,7 +127,7 @@ ROWS = [
     Row("only over TLS", "main", "encrypted", {}, 77, "wrong-password", ("pg_hba.conf has no entry for this user", "sslmode=require in the URL"), "sslmode=disable"),
     Row("no right to log in", "main", "asleep", {}, 77, "wrong-password", ("the password is right", "ALTER ROLE asleep LOGIN;")),
     Row("another way to log in", "main", "", {}, 78, "bad-url", ("require_auth",), "require_auth=none"),
-    Row("no such service", "main", "", {"variables": {"PGSERVICE": "nosuch"}}, 78, "bad-url", ("PGSERVICE", "~/.pg_service.conf")),
+    Row("a service beside the URL", "main", "", {"variables": {"PGSERVICE": "nosuch"}}, 78, "ambiguous-url", ("PGSERVICE is set",)),
     Row("a name that PostgreSQL cuts", "\u00e4" * 32, "", {}, 78, "bad-url", ("has 64 bytes; PostgreSQL cuts names at 63",)),
     Row("no CONNECT", "private", "reader", {}, 77, "no-right", ("GRANT CONNECT ON DATABASE private TO reader;",)),
     Row("takes no connections", "closed", "", {}, 77, "no-right", ("ALTER DATABASE closed ALLOW_CONNECTIONS true",)),

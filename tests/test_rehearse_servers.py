@@ -119,18 +119,21 @@ def test_a_second_one_on_the_same_database_does_not_begin(played: Played, server
     assert content(played.url) == before
 
 
-def test_somebodys_tables_are_left_alone(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "says"), [("runs", "tables of the rehearsal's names: runs"), ("wp_posts", "tables: wp_posts")]
+)
+def test_somebodys_tables_are_left_alone(server: Server, tmp_path: Path, table: str, says: str) -> None:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    url = server.make("theirs")
+    url = server.make(f"theirs_{table}")
     with create_engine(url, poolclass=NullPool).begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE runs (mine int)")
+        connection.exec_driver_sql(f"CREATE TABLE {table} (mine int)")
     refused = run(["rehearse", "--in", tmp_path / "new", "--url", url], tmp_path)
     assert refused.returncode == 65, refused.stderr
-    assert "tables of the rehearsal's names: runs" in refused.stderr
+    assert says in refused.stderr
     assert os.listdir(tmp_path) == []
-    assert query(url, "SELECT * FROM runs") == []
+    assert query(url, f"SELECT * FROM {table}") == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ pytest.importorskip("pwd")  # of POSIX
 from postgres import PASSWORD, Postgres, as_postgres, copied, pgbouncer, postgres  # noqa: E402
 
 from launcher.errors import WrongDataError  # noqa: E402
+from launcher.identity import standing  # noqa: E402
 from launcher.identity.expectation import Expectation  # noqa: E402
 from launcher.identity.swapped import refuse_swapped  # noqa: E402
 from launcher.identity.url import parse_database_url  # noqa: E402
@@ -140,13 +141,63 @@ def test_a_dump_put_back_over_it_is_told(workspace: Workspace) -> None:
     workspace.ok("telemetry", "drain")
 
 
+@pytest.mark.parametrize("first", ["low", "high"], ids=["known later", "known before"])
+def test_a_dump_put_back_is_told_where_only_one_role_sees_the_timeline(
+    tmp_path: Path, server: Postgres, first: str
+) -> None:
+    name, dump = f"hidden_{first}", str(server.folder / f"dump_{first}")
+    workspace = Workspace(tmp_path, server, name)
+    server.sql(
+        name,
+        f"CREATE ROLE low_{name} LOGIN PASSWORD '{PASSWORD}'",
+        f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO low_{name}",
+        f"GRANT ALL ON SCHEMA public TO low_{name}",
+        "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC",
+    )
+    users = (f"low_{name}", "postgres") if first == "low" else ("postgres", f"low_{name}")
+    workspace.write(user=users[0])
+    workspace.ok("telemetry", "adopt")
+    assert ("timeline" in workspace.entry["physical"]) == (first == "high")
+    server.sql(name, f"GRANT SELECT ON autopack_identity TO low_{name}")
+    server.run("pg_dump", "-U", "postgres", "-Fc", "-f", dump, name)
+    server.run("pg_restore", "-U", "postgres", "--clean", "-d", name, dump)
+    workspace.write(user=users[1])
+    workspace.refused("copied-or-moved", "stamp_oid", "adopt --restored", action="check")
+    workspace.ok("telemetry", "adopt", "--restored")
+    workspace.ok("telemetry", "check")
+
+
+@pytest.mark.parametrize("unseen", ["found", "known", ""])
+def test_a_promoted_one_is_told_where_the_servers_number_is_not_seen(unseen: str) -> None:
+    known = {"system_identifier": "7", "oid": 5, "timeline": 1, "stamp_oid": 9}
+    found = known | {"timeline": 2} | ({"system_identifier": None} if unseen == "found" else {})
+    known = {key: value for key, value in known.items() if unseen != "known" or key != "system_identifier"}
+    assert standing._is_promoted(found, known)
+    assert not standing._is_promoted(found | {"oid": 6}, known)
+    assert not standing._is_promoted(found | {"timeline": None}, known)
+
+
 def test_a_clone_of_the_schema_is_told(workspace: Workspace) -> None:
     server, name = workspace.server, workspace.name
     tables = (*TABLES, "autopack_identity")
     server.sql(name, "CREATE SCHEMA stage", *(f"CREATE TABLE stage.{each} AS TABLE public.{each}" for each in tables))
     server.sql(name, f"ALTER DATABASE {name} SET search_path = stage")
     workspace.refused("copied-or-moved", "stamp_oid")
+    moved = workspace.run("telemetry", "adopt", "--moved")
+    assert (moved.returncode, "still there (schema public of the same database)" in moved.stderr) == (65, True)
     server.sql(name, f"ALTER DATABASE {name} RESET search_path")
+    workspace.ok("telemetry", "drain")
+
+
+def test_a_schema_whose_original_is_gone_was_moved(workspace: Workspace) -> None:
+    server, name = workspace.server, workspace.name
+    tables = (*TABLES, "autopack_identity")
+    server.sql(name, "CREATE SCHEMA stage", *(f"CREATE TABLE stage.{each} AS TABLE public.{each}" for each in tables))
+    workspace.write(entry='schema = "stage"')
+    server.sql(name, f"ALTER DATABASE {name} SET search_path = stage")
+    assert workspace.run("telemetry", "adopt", "--moved").returncode == 65
+    server.sql(name, "DROP TABLE public.autopack_identity")
+    workspace.ok("telemetry", "adopt", "--moved")
     workspace.ok("telemetry", "drain")
 
 

@@ -180,7 +180,10 @@ WHICH = [
     ((), BOTH),
     (("a b.db",), "write it as it is: sqlite:///a b.db"),
     (("a%20b.db",), "rename the file"),
-    (("a b.db", "a%20b.db"), BOTH),
+    (
+        ("a b.db", "a%20b.db"),
+        "both are there. For 'a b.db' write it as it is: sqlite:///a b.db; for 'a%20b.db' rename the file",
+    ),
 ]
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from running import last_line, run, write
+from running import last_line, run, wait_until, write
 
+from launcher import which_file
+from launcher.identity.server import DEADLINE_SECONDS
 from launcher.which_file import reader_of
 
 SQLALCHEMY = """
@@ -114,6 +117,44 @@ def test_what_is_kept_and_is_no_answer_does_not_count(tmp_path: Path, entry: str
     else:
         kept.write_text(f'{{"python": {entry}}}')
     assert reader_of("python", {"PATH": ""}, str(tmp_path)) is None
+
+
+@pytest.mark.posix
+def test_a_script_that_starts_an_interpreter_is_asked_each_time(tmp_path: Path) -> None:
+    """As pyenv's shims: nothing of them changes when they start another one."""
+    (tmp_path / ".autopack-run").mkdir()
+    shim = tmp_path / "python"
+    shim.write_text('#!/bin/sh\ncat "$ANSWER"\n')
+    shim.chmod(0o755)
+    answer = tmp_path / "answer"
+    for version, decodes in (("2.0.58", False), ("2.1.9", True)):
+        answer.write_text(json.dumps([version, str(shim), decodes]))
+        variables = {"ANSWER": str(answer), "PATH": os.environ["PATH"]}
+        assert reader_of(str(shim), variables, str(tmp_path)) == (version, decodes)
+    assert os.listdir(tmp_path / ".autopack-run") == []
+
+
+@pytest.mark.posix
+def test_an_interpreter_that_hangs_is_ended_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert which_file._SECONDS < DEADLINE_SECONDS
+    monkeypatch.setattr(which_file, "_SECONDS", 1.0)
+    shim, pids = tmp_path / "python", tmp_path / "pids"
+    shim.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ $! > {pids}.part\nmv {pids}.part {pids}\nwait\n")
+    shim.chmod(0o755)
+    while not pids.exists():  # a slow machine has not begun yet when the time is up
+        assert reader_of(str(shim), dict(os.environ), str(tmp_path)) is None
+    wait_until(lambda: not any(map(runs, map(int, pids.read_text().split()))))
+
+
+def runs(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+    except subprocess.CalledProcessError:
+        return False
+    return not state.lstrip().startswith("Z")
 
 
 def test_an_interpreter_that_cannot_say_changes_nothing_else(tmp_path: Path) -> None:

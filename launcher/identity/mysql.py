@@ -7,6 +7,7 @@ from launcher.errors import WrongDataError
 from launcher.identity import mysql_faults, mysql_numbers, mysql_rights, mysql_tables
 from launcher.identity.expectation import STAMP_TABLE, Expectation, ServerIdentity, printable
 from launcher.identity.mysql_connect import connected, limit, quoted, run
+from launcher.identity.stamp_table import holds_tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -33,7 +34,7 @@ class Server(NamedTuple):
 
 
 def inspect(expected: Expectation) -> ServerIdentity | None:
-    """What stands at the expected place; None where the task creates it and none of its tables is there.
+    """What stands at the expected place; None where the task creates it and neither a stamp nor a table is there.
 
     Raises LauncherError for every fault of the server, the user or the place. Whether it is the right database is the
     verdict's matter.
@@ -44,7 +45,7 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
         _refuse_other(server, connection, expected)
         standing = mysql_rights.standing(connection, server.settings, expected)
         found = mysql_tables.look(connection, server.database, server.folds, (server.user, server.host), expected)
-        if expected.creates and found.stamp is None and not found.ours:
+        if expected.creates and found.stamp is None and not holds_tables(found.tables):
             return None
         mysql_rights.refuse_no_write(standing, server.database, (server.user, server.host), found.ours, expected)
         empty, rest = _empty(connection, found.ours, expected)

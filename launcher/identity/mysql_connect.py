@@ -69,7 +69,7 @@ def _connect(expected: Expectation) -> tuple["Connection", tuple[str, ...]]:
     except ImportError:
         raise mysql_faults.no_driver(expected) from None
     try:
-        return engine.connect(), mysql_options.notes(url, driver, options)
+        return engine.connect(), mysql_options.notes(options)
     except (AttributeError, TypeError):  # a mistake of ours, which is not to pass for the server's
         raise
     except Exception as error:  # PyMySQL raises RuntimeError, ValueError, UnicodeError and more here

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 3
 READ_SECONDS = 3
 
+# Whatever the server or its init_connect says: no row of ours is left out, SHOW GRANTS quotes every name with backticks
+# (not with " as under ANSI_QUOTES and ORACLE, nor not at all), and a stamp that does not fit is an error, not cut off.
+_SESSION = (
+    "SET SESSION sql_select_limit = 18446744073709551615, sql_quote_show_create = 1,"
+    " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+)
 _LIKE_PYMYSQL = ("pymysql", "aiomysql", "asyncmy")
-_THROUGH_A_SOCKET = ("", "mysqldb", "mariadbconnector")
 _PASSED = ("unix_socket", "bind_address", "read_default_file", "read_default_group")
-# SQLAlchemy lets the query win over the URL's own parts, and PyMySQL has two older names.
+# SQLAlchemy lets the query win over the URL's own parts, and PyMySQL has an older name.
 _PARTS = {
     "user": "user",
     "password": "password",
     "passwd": "password",
     "host": "host",
-    "database": "database",
-    "db": "database",
 }
 _TLS = (
     "ssl",
@@ -79,8 +82,7 @@ def arguments(url: "URL", driver: str, options: dict[str, str], expected: Expect
         "connect_timeout": _seconds(options.get("connect_timeout"), CONNECT_SECONDS),
         "read_timeout": _seconds(options.get("read_timeout"), READ_SECONDS),
         "write_timeout": _seconds(options.get("write_timeout"), READ_SECONDS),
-        # The server's init_connect may have said less, of which no row of ours would be left.
-        "init_command": "SET SESSION sql_select_limit = 18446744073709551615",
+        "init_command": _SESSION,
     }
     found |= {name: options[name] for name in _PASSED if options.get(name)}
     found |= {_PARTS[name]: value for name, value in options.items() if name in _PARTS and value}
@@ -92,20 +94,9 @@ def arguments(url: "URL", driver: str, options: dict[str, str], expected: Expect
     return found | _tls(driver, options, expected)
 
 
-def notes(url: "URL", driver: str, options: dict[str, str]) -> tuple[str, ...]:
+def notes(options: dict[str, str]) -> tuple[str, ...]:
     """What the program may do otherwise than the probe did."""
-    import os
-
-    found: tuple[str, ...] = ()
-    local = (options.get("host") or url.host or "localhost") == "localhost"
-    if os.name != "nt" and driver in _THROUGH_A_SOCKET and local and not options.get("unix_socket"):
-        found += (
-            "for the host localhost this driver uses the server's socket and no port, and the probe went over TCP:"
-            " write 127.0.0.1",
-        )
-    if options.get("init_command"):
-        found += ("init_command of the URL was not run by the probe",)
-    return found
+    return ("init_command of the URL was not run by the probe",) if options.get("init_command") else ()
 
 
 def _refuse_command(statement: str, expected: Expectation) -> None:

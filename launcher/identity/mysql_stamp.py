@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from launcher.errors import LauncherError
+from launcher.errors import LauncherError, WrongDataError
 from launcher.identity import mysql_faults, mysql_numbers, mysql_tables
 from launcher.identity.expectation import STAMP_TABLE, Expectation, Stamp
 from launcher.identity.mysql_connect import connected, run
@@ -72,7 +72,12 @@ def _renew(connection: "Connection", stamp: Stamp, expected: Expectation) -> Non
 
 
 def _stamped_meanwhile(expected: Expectation) -> LauncherError:
-    return mysql_tables.bad_stamp("somebody else wrote into it meanwhile", expected)
+    """What is there now is most likely their good stamp, so nothing here tells to take it away."""
+    return WrongDataError(
+        "bad-stamp",
+        f"{expected.spot} could not be stamped: somebody else stamped it meanwhile",
+        f"autopack-run {expected.profile} check; if it is the right one: autopack-run {expected.profile} adopt",
+    )
 
 
 def _fault(error: Exception, connection: "Connection", expected: Expectation) -> LauncherError:

@@ -3,18 +3,24 @@
 The rules and their measurements: IDENTITY.md, "PostgreSQL" and "What decides the design", 7 and 8.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launcher.identity import postgresql_connect, postgresql_rows, postgresql_schema, postgresql_server
 from launcher.identity.expectation import STAMP_TABLE, Expectation, ServerIdentity, printable
 from launcher.identity.postgresql_schema import Layout, Session
+from launcher.identity.stamp_table import holds_tables
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+_SCHEMA_OF = """
+SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = :oid AND c.relname = :stamp AND c.relkind IN ('r', 'p')
+"""
+
 
 def inspect(expected: Expectation) -> ServerIdentity | None:
-    """What stands at the expected place; None where a task that creates it finds neither a stamp nor a table of ours.
+    """What stands at the expected place; None where a task that creates it finds no stamp and no table.
 
     Raises LauncherError with the fault's code and words; missing tables and names are the verdict's matter.
     """
@@ -24,13 +30,20 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
 
 def name_of(oid: int, expected: Expectation) -> str:
     """The name of the database with that oid on the same server, "" where there is none. Raises LauncherError."""
+    return _one("SELECT datname FROM pg_catalog.pg_database WHERE oid = :oid", {"oid": oid}, expected)
+
+
+def schema_of_stamp(oid: int, expected: Expectation) -> str:
+    """The schema of the stamp's table with that oid, "" where there is none any more. Raises LauncherError."""
+    return _one(_SCHEMA_OF, {"oid": oid, "stamp": STAMP_TABLE}, expected)
+
+
+def _one(sql: str, parameters: dict[str, Any], expected: Expectation) -> str:
     from sqlalchemy import text
 
     with postgresql_connect.connected(expected) as db:
         postgresql_server.limits(db, postgresql_server.STATEMENT_SECONDS)
-        row = db.execute(
-            text("SELECT datname FROM pg_catalog.pg_database WHERE oid = :oid"), {"oid": oid}
-        ).one_or_none()
+        row = db.execute(text(sql), parameters).one_or_none()
         return str(row[0]) if row else ""
 
 
@@ -46,7 +59,7 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
     notes = (*postgresql_connect.driver_notes(expected), *postgresql_schema.judge_rights(found, session, expected))
     stamp = postgresql_rows.read_stamp(db, found, expected)
     tables = postgresql_schema.table_names(db, found, expected)
-    if expected.creates and stamp is None and not _any_of_ours(tables, expected):
+    if expected.creates and stamp is None and not holds_tables(tables):
         postgresql_schema.refuse_no_create(db, session, expected)
         return None
     high_water, settled = (None, None) if server.replica else postgresql_server.snapshot(db)
@@ -77,8 +90,3 @@ def _identity(db: "Connection", expected: Expectation) -> ServerIdentity | None:
         postgresql_server.answered(db, server, expected),
         postgresql_server.address(db),
     )
-
-
-def _any_of_ours(tables: tuple[str, ...], expected: Expectation) -> bool:
-    ours = {name.casefold() for name in postgresql_schema.required(expected)}
-    return any(not ours or name.casefold() in ours for name in tables)

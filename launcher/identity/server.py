@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from launcher.errors import UNREACHABLE, ConfigurationError, LauncherError
+from launcher.identity import server_url
 from launcher.identity.expectation import Expectation, ServerIdentity, Stamp
 
 DEADLINE_SECONDS = 5.0
@@ -22,11 +23,11 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
     """
     _refuse_unknown(expected)
     _refuse_without_identity(expected)
+    server_url.refuse_unsaid(expected)
     _import_first(expected)
     if KINDS[expected.url.dialect] == "postgresql":
-        from launcher.identity import postgresql, server_url
+        from launcher.identity import postgresql
 
-        server_url.refuse_unsaid(expected)
         return _bounded(lambda: postgresql.inspect(expected), expected)
     from launcher.identity import mysql
 
@@ -61,6 +62,13 @@ def still_there(expected: Expectation, physical: Mapping[str, Any], db_id: str) 
 
     name = str(physical["database"])
     return name if _bounded(lambda: mysql.bears(name, db_id, expected), expected) else ""
+
+
+def stamp_still_there(expected: Expectation, oid: int) -> str:
+    """The schema of the expected PostgreSQL database whose stamp is the table with that oid, "" where none is."""
+    from launcher.identity import postgresql
+
+    return _bounded(lambda: postgresql.schema_of_stamp(oid, expected), expected)
 
 
 def _import_first(expected: Expectation) -> None:

@@ -3,28 +3,55 @@
 from urllib.parse import parse_qsl
 
 from launcher.errors import ConfigurationError
-from launcher.identity.expectation import Expectation
+from launcher.identity import mysql_url
+from launcher.identity.expectation import Expectation, printable
 
 _LIBPQ = ("postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+psycopg2cffi")
-_FILLING = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+_FILLING = ("PGHOST", "PGHOSTADDR", "PGPORT")
 _BALANCES = "PGLOADBALANCEHOSTS"
 _BALANCED = "may lead the program to another host than the proven one: load_balance_hosts"
-_ANOTHER_NAME = ("database", "db", "dsn")
+_ANOTHER_NAME = ("database", "db")
+# Each stands above the URL's own parts for some driver, and the probe (psycopg, PyMySQL) does not know it.
+_MOVING = (
+    *("conninfo", "dsn", "filedsn", "odbc_connect", "server", "servicefile", "dns_srv", "failover"),
+    *("sock", "socket", "unix_sock", "named_pipe", "pipe"),
+    *("default_file", "default_group", "option_files", "option_groups"),
+)
 
 
 def refuse_unsaid(expected: Expectation) -> None:
-    """Raise ConfigurationError where the drivers of PostgreSQL would reach different servers or databases by one URL.
-
-    libpq takes what is missing from PG… variables and the service file, asyncpg from some of them, pg8000 from none
-    (https://www.postgresql.org/docs/current/libpq-envars.html).
-    """
-    url, scheme = expected.url, expected.url.text.partition("://")[0]
-    options = dict(parse_qsl(url.text.partition("?")[2], keep_blank_values=True))
-    set_names = [name for name in _FILLING if expected.variables.get(name)]
+    """Raise ConfigurationError where the drivers of a server would reach different ones, or databases, by one URL."""
+    options = dict(parse_qsl(expected.url.text.partition("?")[2], keep_blank_values=True))
+    if moving := next((name for name in options if name.casefold() in _MOVING), ""):
+        raise _ambiguous(
+            expected,
+            f"has the option {printable(moving)} (not shown), by which the program may reach another server than the"
+            " proven one",
+            "write host, port and database into the URL itself; a socket is host=FOLDER on PostgreSQL, unix_socket=FILE"
+            " on MySQL and MariaDB",
+        )
     if named := [name for name in _ANOTHER_NAME if name in options]:
         raise _ambiguous(expected, f"names a database before the ? and after it ({named[0]}=)", "name it once")
+    if expected.url.dialect == "postgresql":
+        _refuse_filled(expected, options)
+    else:
+        mysql_url.refuse_unsaid(expected)
+
+
+def _refuse_filled(expected: Expectation, options: dict[str, str]) -> None:
+    """libpq takes what is missing from PG… variables and the service file, asyncpg from some of them, pg8000 from none
+    (https://www.postgresql.org/docs/current/libpq-envars.html)."""
+    url, scheme = expected.url, expected.url.text.partition("://")[0]
+    set_names = [name for name in _FILLING if expected.variables.get(name)]
     if "service" in options:
         raise _ambiguous(expected, "names a service, whose file some drivers do not know", _WRITE)
+    # Also where the URL says all: by its file's hostaddr libpq went to another server than SQLAlchemy's psycopg 3.
+    if expected.variables.get("PGSERVICE"):
+        raise _ambiguous(
+            expected,
+            "is not all that counts: PGSERVICE is set, whose file stands above it for some drivers",
+            _unset("PGSERVICE"),
+        )
     if "PGHOSTADDR" in set_names:
         raise _ambiguous(
             expected, "says a host, and PGHOSTADDR is set, which stands above it for some drivers", _unset("PGHOSTADDR")

@@ -101,7 +101,9 @@ def _which_name(written: str, decoded: str, base: str) -> str:
         return rename
     as_it_is = f"write it as it is: sqlite:///{decoded}"
     one, other = (os.path.exists(os.path.join(base, name)) for name in (written, decoded))
-    if one is other:
+    if one and other:  # either may be meant, whichever this profile's SQLAlchemy would open
+        return f"both are there. For '{decoded}' {as_it_is}; for '{written}' {rename}"
+    if not one and not other:
         return f"{as_it_is}; or {rename}"
     return rename if one else as_it_is
 

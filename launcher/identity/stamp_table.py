@@ -44,3 +44,8 @@ def no_table(name: str, what: str, expected: Expectation) -> WrongDataError:
         f"{expected.spot}: {printable(name)} is {what}, and a table is required: its rows may be another database's",
         f"make it a table; or leave it out of tables of [databases.{expected.name}] and needs_rows of the task",
     )
+
+
+def holds_tables(names: Iterable[str]) -> bool:
+    """Whether there is a table beside the stamp's, whoever made it: a task that creates the database wants it empty."""
+    return any(name.casefold() != STAMP_TABLE for name in names)

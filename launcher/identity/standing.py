@@ -167,8 +167,10 @@ def _counter(entry: Entry) -> str:
 
 
 def _is_promoted(found: Any, known: Any) -> bool:
-    same = all(found.get(key) == known.get(key) for key in ("system_identifier", "oid"))
-    return same and "timeline" in found and found["timeline"] != known.get("timeline")
+    """Whether only the timeline tells the two apart, as far as both sides know: a role may see less than another."""
+    pairs = {key: (found.get(key), known.get(key)) for key in ("system_identifier", "oid", "timeline")}
+    both = {key: one == other for key, (one, other) in pairs.items() if None not in (one, other)}
+    return both.get("oid", False) and both.get("system_identifier", True) and not both.get("timeline", True)
 
 
 def original_of(entry: Entry, root: str) -> str:

@@ -78,7 +78,7 @@ def _require_extra() -> None:
 
 
 def _checked(url: str | None) -> DatabaseURL | None:
-    """The database that --url names, reachable and without any of the workload's tables; None where it names none."""
+    """The database that --url names, reachable and without any table; None where it names none."""
     if url is None:
         return None
     database = parse_database_url(url, "--url", None)
@@ -95,14 +95,13 @@ def _refuse_used(expected: Expectation) -> None:
     if found is None:
         return
     ours = [name for name in found.tables if name.casefold() in TABLES]
-    held = f"tables of the rehearsal's names: {', '.join(ours)}" if ours else ""
+    held = f"tables of the rehearsal's names: {', '.join(ours)}" if ours else f"tables: {', '.join(found.tables[:5])}"
     held = f"the stamp of '{found.stamp.database}' (db_id {found.stamp.db_id})" if found.stamp else held
-    if held:
-        raise WrongDataError(
-            "database-not-empty",
-            f"--url {expected.url.shown} has {held}; a rehearsal begins without, and leaves what is there alone",
-            "--url with an empty database, made for it (createdb NAME; CREATE DATABASE NAME)",
-        )
+    raise WrongDataError(
+        "database-not-empty",
+        f"--url {expected.url.shown} has {held}; a rehearsal begins without, and leaves what is there alone",
+        "--url with an empty database, made for it (createdb NAME; CREATE DATABASE NAME)",
+    )
 
 
 def _fresh(folder: str | None) -> str:
