@@ -68,6 +68,7 @@ def test_all_that_there_is_to_know(there: Postgres) -> None:
         STAMP,
         "a1, b2",
         ("phases",),
+        address="127.0.0.1",
     )
 
 
