@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from launcher.environment import Environment, Origin
 from launcher.errors import ConfigurationError
-from launcher.identity.url import server_places
+from launcher.identity.url import options_of, server_places
 from launcher.plan import Plan
 from launcher.python_words import skipping_option
 
@@ -81,9 +81,11 @@ def _servers(plan: Plan) -> list[str]:
         return []
     from urllib.parse import quote
 
+    addresses = ",".join(options_of(plan.url).get("hostaddr", [])).split(",")
     return sorted(
-        f"{dialect}://{quote(host, safe='')}:{port}/{quote(name, safe='')}"
+        f"{dialect}://{quote(where, safe='')}:{port}/{quote(name, safe='')}"
         for dialect, host, port, name in server_places(plan.url)
+        for where in (host, *filter(None, addresses))
     )
 
 

@@ -1,11 +1,12 @@
 """The profile file: read, validated, and each profile and task with what it inherits."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from launcher.discovery import FILE_NAME, current_folder
-from launcher.environment import Layer
+from launcher.environment import WINDOWS, Layer
 from launcher.errors import USAGE, ConfigurationError, LauncherError
 from launcher.hints import quoted
 from launcher.nearest import did_you_mean
@@ -110,6 +111,8 @@ class ProfileFile(NamedTuple):
 
 def load_profile_file(path: str) -> ProfileFile:
     """Read and validate the file. Raises ConfigurationError naming file, line and key path."""
+    if WINDOWS and re.match(r"\\\\\?\\[A-Za-z]:", path):  # no URL of a database can have such a folder in it
+        path = path[4:]
     path = os.path.abspath(os.path.join(current_folder(), path) if not os.path.isabs(path) else path)
     source = Source(path, _read(path))
     data = _parse(source)

@@ -16,16 +16,16 @@ def refuse(path: str | None) -> None:
     """
     if not path:
         return
-    place = os.path.realpath(path)
-    if os.path.isdir(place) or not os.access(os.path.dirname(place), os.W_OK):
-        raise ConfigurationError(
-            "report", f"--report {path}: it cannot be written there", "--report with a file in a folder of yours"
-        )
-    if os.path.isfile(place):
-        try:
+    try:
+        place = os.path.realpath(path)
+        if os.path.isdir(place) or not os.access(os.path.dirname(place), os.W_OK):
+            raise ConfigurationError(
+                "report", f"--report {path}: it cannot be written there", "--report with a file in a folder of yours"
+            )
+        if os.path.isfile(place):
             os.unlink(place)
-        except OSError as error:
-            raise ConfigurationError("report", f"--report {path}: {error.strerror}", "name another file") from None
+    except OSError as error:  # Windows: realpath too, of a device
+        raise ConfigurationError("report", f"--report {path}: {error.strerror}", "name another file") from None
 
 
 def not_started(slug: str, code: object) -> dict[str, Any]:

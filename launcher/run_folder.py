@@ -43,6 +43,10 @@ class RunFolder:
         return self
 
     def _hold(self, path: str) -> None:
+        if os.name == "nt":  # a folder may be made whose files would have too long a path
+            longest = os.path.realpath(os.path.join(path, f"report.json.{os.getpid()}.part"))
+            os.close(os.open(longest, os.O_RDWR | os.O_CREAT))
+            os.unlink(longest)
         self._lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks; is_live takes the folder for a live one
             try_lock(self._lock)

@@ -122,6 +122,20 @@ def test_another_server_by_its_address(
         assert done.returncode == 65, done.stderr
 
 
+def test_the_address_in_the_pinned_url_itself(tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    """The host is for TLS and passwords then; nothing else is blocked."""
+    first, _ = servers
+    url = first.url("led", query=f"hostaddr={OTHER}").replace("127.0.0.1", "db.example")
+    project(tmp_path, url, PSYCOPG, databases="block", verify=True)
+    with forwarding(OTHER, first.port, first.port):
+        assert run(["p", "adopt"], tmp_path).returncode == 0
+        done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path)["verdict"] == "proven", done.stderr
+    done = run(["p", "check"], tmp_path, {"DATABASE_URL": url.replace(OTHER, "127.0.0.1")})
+    assert "conflict" in done.stderr
+
+
 @pytest.mark.parametrize("way", ["PGHOSTADDR", "SQLAlchemy"])
 def test_the_same_server_by_another_address(way: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
     first, _ = servers

@@ -469,6 +469,19 @@ def test_records_that_are_lost_are_a_doubt(project: Project) -> None:
     assert project.report()["verdict"] != "proven"
 
 
+@pytest.mark.posix
+def test_what_lost_records_may_have_said_is_no_drift(project: Project) -> None:
+    """`opens = true`: whether the pinned database was opened is among what could not be written down."""
+    text = (
+        "import resource, signal, sqlite3\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\nsqlite3.connect('main.db').execute('select 1')\n"
+    )
+    project.task("drain", text, opens=True)
+    done = project.run("p", "drain")
+    assert done.returncode == 0, done.stderr
+    assert project.report()["verdict"] == "not proven"
+
+
 def test_fail_closed_ends_the_program(project: Project) -> None:
     """The guard is made to stumble: its own part is taken away from under it."""
     trouble = "import _autopack_run_guard.databases as d\nd.sqlite_place = None\n" + OTHER + "print('went on')\n"

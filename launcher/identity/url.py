@@ -98,7 +98,11 @@ def same_database(one: DatabaseURL, other: DatabaseURL) -> bool:
         return False
     if one.path:
         return sqlite_path.same_file(one.path, other.path)
-    return (server_places(one), names_service(one)) == (server_places(other), names_service(other))
+    return _where(one) == _where(other)
+
+
+def _where(url: DatabaseURL) -> tuple[object, ...]:
+    return server_places(url), names_service(url), options_of(url).get("hostaddr")
 
 
 def names_service(url: DatabaseURL) -> str:

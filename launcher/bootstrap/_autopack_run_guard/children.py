@@ -142,11 +142,15 @@ def kept(env: "Any") -> "Any":
 
 def _kept(env: "Any") -> "Any":
     env = dict(env)
-    names = {guard.fold(os.fsdecode(name)): name for name in env}
+    names = {}  # type: dict[str, list[Any]]
+    for name in env:
+        names.setdefault(guard.fold(os.fsdecode(name)), []).append(name)
     if guard.mode != "allow":
         for name, pinned in guard.pins.items():
-            _keep(env, name, names.get(name), pinned)
-    _carry(env, names)
+            # Windows' names are one whatever their capitals, and which of several counts is the child's matter.
+            for written in names.get(name, [None]):
+                _keep(env, name, written, pinned)
+    _carry(env, {name: written[-1] for name, written in names.items()})
     return env
 
 

@@ -146,7 +146,12 @@ def sqlite_place(database: "Any", uri: "Any") -> str:
 
 
 def _key(place: str) -> str:
-    return place if place == ":memory:" else os.path.realpath(place)
+    if place == ":memory:":
+        return place
+    try:
+        return os.path.realpath(place)
+    except OSError:  # Windows: a device (NUL), a share that is gone
+        return place
 
 
 def _path(text: str, uri: "Any") -> str:

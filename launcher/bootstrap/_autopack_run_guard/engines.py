@@ -71,7 +71,10 @@ def peer(connection: "Any") -> str:
     """The numeric address at the other end: a host's name may have led elsewhere (PGHOSTADDR); "" for no TCP."""
     import _socket  # not socket, which gevent replaces
 
-    end = _socket.socket(fileno=connection.fileno())
+    try:
+        end = _socket.socket(fileno=connection.fileno())
+    except Exception:  # whatever a driver raises of a connection that is none any more
+        return ""
     try:
         return address_of(end)
     finally:
