@@ -123,7 +123,9 @@ def test_a_driver_in_c_goes_another_way_to_localhost(full: MariaDB, scheme: str)
 
 
 def test_a_socket_beside_another_host_is_refused(full: MariaDB) -> None:
-    error = refused(full, expect(full.admin_url("tele").replace("@localhost", f"@127.0.0.1:{full.port}")))
+    by_both = full.admin_url("tele").replace("@localhost", "@127.0.0.1:1")
+    assert probed(full, expect(by_both)).stamp == STAMP  # PyMySQL always takes the socket
+    error = refused(full, expect(by_both.replace("+pymysql", "+aiomysql")))
     assert (error.code, error.slug) == (78, "ambiguous-url")
     assert "says a host and a unix_socket" in error.message
 

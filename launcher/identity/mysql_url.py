@@ -29,7 +29,7 @@ def refuse_unsaid(expected: Expectation) -> None:
             " socket, whatever the port, and others over TCP",
             f"write {_IP} for the host, or add unix_socket=FILE of the server's socket behind the ?",
         )
-    if socket and not local:
+    if socket and not local and driver != "pymysql":  # which always takes the socket
         raise _ambiguous(
             expected,
             "says a host and a unix_socket; some drivers take the one, some the other",
