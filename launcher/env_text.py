@@ -1,5 +1,6 @@
 """What `env` prints, for a shell or in a format, and how it is applied."""
 
+import os
 import sys
 
 from launcher import banner
@@ -29,12 +30,34 @@ def _for_shell(plan: Plan, wanted: EnvForm) -> tuple[bytes, list[str]]:
     from shells.cmd_for_f import FOR_F
     from shells.emit import emit
 
-    name, changes = wanted.shell, banner.changed(plan.shell, plan.environment)
+    name, changes = wanted.shell, _as_bytes(banner.changed(plan.shell, plan.environment))
     if wanted.for_f and name not in (None, "cmd"):
         raise LauncherError("unknown-shell", USAGE, f"--for-f is a form for cmd, not for '{name}'", "leave it away")
     shell, _ = choose_shell("cmd" if wanted.for_f else name, f"autopack-run {plan.spoken} env")
     text = emit(FOR_F if wanted.for_f else shell, changes)
     return text, _applied(plan, shell, name, changes) if sys.stdout.isatty() else []
+
+
+def _as_bytes(changes: dict[str, str | None]) -> dict[str, str | None]:
+    """The values as the bytes that `exec` hands over, told as UTF-8, which every shell's text is written in.
+
+    They differ in a locale of another encoding: there Python has read the shell's variables and all paths by that one.
+    A format is text, and whoever reads it encodes it by the locale again.
+    """
+    if os.name != "posix" or sys.getfilesystemencoding() == "utf-8":
+        return changes
+    try:
+        return {
+            name: None if value is None else os.fsencode(value).decode("utf-8", "surrogateescape")
+            for name, value in changes.items()
+        }
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "bad-value",
+            f"a variable has a character that this locale's encoding ({error.encoding}) lacks:"
+            f" {error.object[error.start]!a}; nothing was printed",
+            "use a UTF-8 locale, or set PYTHONUTF8=1",
+        ) from None
 
 
 def _formatted(plan: Plan, name: str) -> tuple[bytes, list[str]]:

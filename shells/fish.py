@@ -1,5 +1,6 @@
 """The dialect of fish; SHELLS.md, "fish"."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -14,8 +15,13 @@ FOLDER_LISTS = frozenset(["PATH", "CDPATH"])
 
 
 def quote(value: str) -> str:
-    """Return the value in single quotes, in which only the quote and the backslash are escaped."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """Return the value in single quotes, in which only the quote and the backslash are escaped.
+
+    Neither follows a byte beyond ASCII: fish reads by the locale, and in GBK, GB18030, Big5 and Shift JIS a backslash
+    may be the second byte of a character; a quote may not.
+    """
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    return "'" + re.sub(r"(?<=[^\0-\x7f])(?=\\)", "''", text) + "'"
 
 
 def escaped(word: str) -> str:
@@ -39,6 +45,8 @@ class Fish(Unix):
         self._check(name, value)
         if name in FOLDER_LISTS and "" in value.split(":"):
             raise CannotCarry(self.name, (name, f"{self.name} makes its empty element the current folder"))
+        if name == "HOME" and ("//" in value or (value.endswith("/") and value != "/")):
+            raise CannotCarry(self.name, (name, f"{self.name} takes doubled slashes and one at the end away"))
         return f"{no_local(name)}; set -gx {name} {quote(value)}"
 
     def unset_env(self, name: str) -> str:

@@ -78,8 +78,8 @@ def _ways(value: str) -> list[str]:
     """The value in single quotes, in double quotes, and bare: the first that is read back is taken."""
     single = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     double = '"' + "".join(_ESCAPES.get(char, char) for char in value) + '"'
-    # python-dotenv before 1.2.3 takes \\\\' for an escaped quote; bare, a backslash means itself in every version.
-    return [value, single, double] if value.endswith("\\") else [single, double, value]
+    # python-dotenv before 1.2.3 takes \\\\' and \\\\" for an escaped quote; bare, a backslash always means itself.
+    return [value] if value.endswith("\\") else [single, double, value]
 
 
 def _reads_back(name: str, value: str, line: str) -> bool:

@@ -63,7 +63,7 @@ class Posix(Unix):
         # Without the unset an attribute of an older variable works on the value: integer evaluates it, which can run
         # a command, upper case changes it, an array is not exported. The word is quoted as a whole: bash under `set -k`
         # takes NAME=… for an assignment before the command.
-        return f"{self._unset(name)}; {self.says}export {quote(f'{name}={value}')}"
+        return f"{self._unset(name)}; {self.says}export {self._quoted(f'{name}={value}')}"
 
     def unset_env(self, name: str) -> str:
         """Return the line that removes the variable; raise CannotCarry for a kept name."""

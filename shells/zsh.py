@@ -23,7 +23,7 @@ class Zsh(Posix):
     def set_env(self, name: str, value: str) -> str:
         """Return the line that sets and exports; raise CannotCarry as Posix does."""
         line = super().set_env(name, value)
-        return f"{self.says}export +U {quote(f'{name}={value}')}" if name in TIED else line
+        return f"{self.says}export +U {self._quoted(f'{name}={value}')}" if name in TIED else line
 
     def unset_env(self, name: str) -> str:
         """Return the line that removes the variable; raise CannotCarry for IFS, whose old value children still get."""
@@ -34,6 +34,10 @@ class Zsh(Posix):
     def session(self, mark: str, names: Sequence[str]) -> Session:
         """See shells.session."""
         return session.zsh(mark, names)
+
+    def _quoted(self, word: str) -> str:
+        # With CSH_JUNKIE_QUOTES a line feed ends the quotes, and takes a backslash before it away.
+        return quote(word).replace("\n", "'$'\\n''")
 
     def _unset(self, *names: str) -> str:
         # A global alias takes any word that is not quoted.

@@ -26,6 +26,7 @@ MUST_HAVE = {
         "pgbouncer",
         "mariadb",
         "pypi",
+        "locales",
         "windows-lab",
         "windows-venv",
         "windows-pwsh",
@@ -65,6 +66,8 @@ def _find(part: str) -> str | None:
             return str(there) if _lab_is_there() and there.exists() else None
         case "windows-venv":
             return _venv() if _lab_is_there() else None
+        case "locales":  # Debian's package, for its sources; localedef itself is libc's
+            return shutil.which("localedef") if Path("/usr/share/i18n/charmaps").is_dir() else None
         case "windows-uv":  # of the dev group
             return shutil.which("uv", path=os.path.dirname(sys.executable)) if sys.platform == "win32" else None
         case "uv" if system() == "wine":  # for what it would have to fetch

@@ -56,6 +56,19 @@ def test_steps_stop_at_the_first_code(recorded: Stage, shell: str) -> None:
 
 
 @POSIX
+@pytest.mark.parametrize("name", ["app[1]", "*", "a?p1"])
+def test_powershell_takes_no_folder_for_a_pattern(name: str, tmp_path: Path) -> None:
+    """Elsewhere than on Windows it does so with a variable's words: all steps ran on the project beside."""
+    homes = [rehearsal(tmp_path / each) for each in (name, "app1")]
+    assert written(homes[0]).returncode == 0
+    executable(tmp_path / "bin" / "autopack-run", RECORDER.format(python=sys.executable))
+    stage = Stage(homes[0], tmp_path / "bin")
+    done = stage.play(stage.command("pwsh"), homes[0])
+    assert done.returncode == 0, done.stderr
+    assert stage.calls() == [["-f", str(homes[0] / "autopack-run.toml"), *step] for step in STEPS]
+
+
+@POSIX
 @pytest.mark.parametrize("shell", ["bash", "dash", "ksh", "zsh"])
 def test_a_sh_script_is_started_from_anywhere(recorded: Stage, shell: str) -> None:
     home, base = recorded.home, recorded.home.parent
