@@ -19,12 +19,22 @@ def run_judged(launch: Launch) -> int:
 
     A run that ends before its verdict is reported too, with the error's slug.
     """
+    with contextlib.ExitStack() as held:
+        return _run(launch, held)
+
+
+def _run(launch: Launch, held: contextlib.ExitStack) -> int:
     plan = launch.plan
     report_file.refuse(plan.request.report)
     began = time.time()
     try:
         guard.refuse_unguarded(launch.words, launch.place)
         launch.prove()
+        if proof.creates(plan):
+            from launcher.creating import alone
+
+            held.enter_context(alone(plan))
+            launch.prove()  # another launch may have made it until the lock was ours
     except LauncherError as error:  # without a run folder: what was refused leaves none
         refused: dict[str, Any] = {"ended": time.time(), "child_exit_code": None, "servers": []}
         report_file.write(

@@ -63,7 +63,7 @@ FLOORS = [
         "launcher.health",
     ],
     ["launcher.guard", "launcher.records", "launcher.run_folder"],
-    ["launcher.observed", "launcher.launch"],
+    ["launcher.observed", "launcher.launch", "launcher.creating"],
     ["launcher.usage"],
     ["launcher.drift", "launcher.run", "launcher.unknown_servers", "launcher.server_ports"],
     ["launcher.report", "launcher.server_proof"],
