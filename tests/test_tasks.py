@@ -55,20 +55,17 @@ def with_database(folder: Path, tables: str = "runs phases", code: int = 0) -> N
 def test_two_launches_do_not_create_one_database_both(tmp_path: Path) -> None:
     """Both would find it missing; the second may try again when the first has ended, however it did."""
     with_database(tmp_path)
-    slow = MAKE.replace("db.commit()", "db.commit()\nopen('made', 'w').close()\nsys.stdin.read()")
+    slow = MAKE.replace("url =", "open('begun', 'w').close()\nsys.stdin.read()\nurl =")
     text = (tmp_path / "autopack-run.toml").read_text("utf-8")
     write(tmp_path, text.replace(json.dumps(MAKE), json.dumps(slow)))
     command = [*LAUNCHER, "p", "make"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
-        wait_until((tmp_path / "made").exists)
-        (tmp_path / "main.db").rename(tmp_path / "away.db")  # as missing as it was a moment ago
+        wait_until((tmp_path / "begun").exists)
         for words in (["p", "make"], ["--if-missing", "p", "make"]):
             second = run(words, tmp_path)
             assert second.returncode == 75, second.stderr
             assert "another launch runs p make, or a task that creates the same database" in second.stderr
-        (tmp_path / "away.db").rename(tmp_path / "main.db")
         first.kill()
-    (tmp_path / "main.db").unlink()
     write(tmp_path, text)
     done = run(["p", "make"], tmp_path)
     assert done.returncode == 0, done.stderr
