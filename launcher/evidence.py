@@ -29,10 +29,12 @@ class Watch:
     """Looks at the trees below the given processes again and again, in a thread of its own.
 
     mark: the run folder (the variable AUTOPACK_RUN_RUN of the children), by which Linux finds those who left the tree
-    unseen. What opens and closes a file between two looks is not seen; what one never sees is unknown, not absent.
+    unseen. stays: its processes were there before, and go on afterwards. What opens and closes a file between two looks
+    is not seen; what one never sees is unknown, not absent.
     """
 
-    def __init__(self, mark: str = "") -> None:
+    def __init__(self, mark: str = "", stays: bool = False) -> None:
+        self.stays = stays
         self._seen = Seen()
         self._eyes = _eyes(mark)
         self._roots: list[int] = []
@@ -77,7 +79,9 @@ class Watch:
 
     @property
     def living(self) -> list[Process]:
-        """Those that were there at the latest look, but for Windows' consoles."""
+        """Those of the run that were there at the latest look, but for Windows' consoles."""
+        if self.stays:
+            return []
         live = [self._seen.processes[pid] for pid in dict(self._seen.live)]
         return [process for process in live if process.kind != CONSOLE]
 
@@ -95,6 +99,11 @@ class Watch:
     def ends(self) -> dict[tuple[str, int], int]:
         """Whose the near end of each of them is or was, by address and port."""
         return dict(self._seen.ends)
+
+    @property
+    def near(self) -> set[tuple[str, int]]:
+        """The near ends that were open at the latest look: a port that is free again may be anybody's."""
+        return set(self._seen.near)
 
     def family(self, pid: int) -> set[int]:
         """The process and its ancestors within the tree, from whom it may have open files; empty for a stranger."""

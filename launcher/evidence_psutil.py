@@ -111,7 +111,7 @@ def _note_sockets(tree: "Sequence[psutil.Process]", seen: Seen) -> None:
     found = list[tuple[int, str, End, End]]()
     with contextlib.suppress(psutil.Error, OSError):
         found = [(pid, state, _end(local), _end(remote)) for pid, state, local, remote in _sockets(tree)]
-    seen.listeners = {}
+    seen.listeners, seen.near = {}, set()
     for pid, state, local, _remote in found:
         if state == psutil.CONN_LISTEN:
             seen.note_listener(pid, local[1])

@@ -31,7 +31,7 @@ class Tables:
         """Add to `seen` what the sockets are that are open now."""
         self._ends = {inode: ends for inode, ends in self._ends.items() if inode in sockets}
         self._read(sockets)
-        seen.listeners = {}
+        seen.listeners, seen.near = {}, set()
         for inode, ends in self._ends.items():
             for pid in sockets[inode] if ends.listening else ():
                 seen.note_listener(pid, ends.local[1])

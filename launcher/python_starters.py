@@ -8,7 +8,7 @@ from launcher.python_words import is_launcher, is_python
 # uv's launchers: a resource of this name, or (0.6 to 0.9 seen) a mark at the end of the file.
 _UV_RESOURCE, _UV_ENDS = "UV_TRAMPOLINE_KIND".encode("utf-16-le"), (b"UVSC", b"UVPY")
 _LARGEST = 2_000_000  # bytes; such launchers have 50 to 300 kB
-_LIBRARY = re.compile(r"(?:lib)?(?:python|pypy)\d[^\\]*\.dll", re.IGNORECASE)
+_LIBRARY = re.compile(r"(?:lib|msys-|cyg)?(?:python|pypy)\d[^\\]*\.dll", re.IGNORECASE)
 
 
 def is_starter(program: str) -> bool:
@@ -29,7 +29,9 @@ def _has_library(folder: str) -> bool:
     if os.path.exists(os.path.join(folder, os.pardir, "pyvenv.cfg")):
         return False
     try:
-        return any(_LIBRARY.fullmatch(name) for name in os.listdir(folder))
+        # Where Python 2.7 and 3.4 were installed for all users, their DLL is in System32, but not the standard library.
+        standard = os.path.exists(os.path.join(folder, "Lib", "os.py"))
+        return standard or any(_LIBRARY.fullmatch(name) for name in os.listdir(folder))
     except OSError:
         return True
 

@@ -25,7 +25,8 @@ class Opening(NamedTuple):
     """A database opened, or refused before it was (blocked). place: an absolute path, or `dialect://host:port/name`.
 
     where: `file:line` in the program's own code. new: the file was not there before; held: it was, and not empty.
-    at: nanoseconds since 1970. address: the numeric one that a connection to a server has led to, "" where unknown.
+    at: nanoseconds since 1970. address, port: the numeric ones that a connection to a server has led to, "" and 0 where
+    they are not known.
     """
 
     pid: int
@@ -38,6 +39,7 @@ class Opening(NamedTuple):
     blocked: bool
     at: int
     address: str = ""
+    port: int = 0
 
 
 class Override(NamedTuple):

@@ -37,8 +37,8 @@ class Run:
         self._watching = False
 
     def _ends(self) -> "set[End]":
-        """The near ends of all connections that were seen."""
-        return {end for each in self.observed for end in each.watch.ends}
+        """The near ends of the connections that were open at the latest look."""
+        return {end for each in self.observed for end in each.watch.near}
 
     def start(self, whole: bool = False, started: Callable[[child.Running], object] | None = None) -> int:
         """Show the banner, start the program with the watch on it, wait for it; its exit code."""

@@ -51,6 +51,7 @@ class Connection(NamedTuple):
 class Seen:
     """What was seen so far, and of the last look: live (creation by pid) and listeners (pids by port).
 
+    near: the near ends that were open at the last look.
     ends: whose the near end of a connection is or was, by address and port; the latest ones, since ports come again.
     """
 
@@ -61,6 +62,7 @@ class Seen:
     listeners: dict[int, set[int]] = field(default_factory=dict)
     own_ports: set[int] = field(default_factory=set)
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    near: set[tuple[str, int]] = field(default_factory=set)
 
     def admit(self, process: Process) -> None:
         """Follow the process from now on. Whoever had its number before is forgotten."""
@@ -85,6 +87,7 @@ class Seen:
         inside = remote[1] in self.own_ports and (remote[0] == local[0] or remote[0] in ("127.0.0.1", "::1"))
         if local[1] not in self.own_ports and not inside:
             self.connections.add(Connection(pid, *remote))
+            self.near.add(local)
             self.ends.pop(local, None)
             self.ends[local] = pid
             if len(self.ends) > ENDS_KEPT:

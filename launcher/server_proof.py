@@ -199,7 +199,17 @@ def _evaluate(question: Question, observed: Observed, pid: int) -> Proof:
     own = next((each for each in used if each.pinned and each.by.keys() & family), None)
     if own is None:
         return Proof(UNPROVEN, f"pid {pid} was not seen opening {pinned.shown}", pid)
+    if doubt := _elsewhere(pinned, observed, family):
+        return Proof(UNPROVEN, f"pid {pid} is {doubt}", pid)
     return Proof(PROVEN, _proven(question, own, pid), pid)
+
+
+def _elsewhere(pinned: Pinned, observed: Observed, family: set[int]) -> str:
+    """Where one of them is connected to what nobody could ask, in words."""
+    addresses = pinned.addresses
+    openings = observed.records().openings if addresses else []
+    found = (addresses.doubt(each.address, str(each.port)) for each in openings if addresses and each.pid in family)
+    return next(filter(None, found), "")
 
 
 def _without_database(question: Question, pid: int) -> Proof:
@@ -239,7 +249,7 @@ def foreign(question: Question, label: str) -> tuple[Proof, Observed | None]:
         return Proof(UNPROVEN, _last_answer(question, answer, answer.status if answer else 0), 0), None
     if answer.pid is None:
         return Proof(UNPROVEN, "the system does not show which process answers", 0), None
-    observed = Observed(label, _run_folder(answer.pid), Watch())
+    observed = Observed(label, _run_folder(answer.pid), Watch(stays=True))
     observed.watch.add(answer.pid)
     observed.watch.start()
     return _look(question, observed), observed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from launcher.errors import ConfigurationError, LauncherError
 from launcher.identity.expectation import Identity
 from launcher.identity.sqlite_path import same_file
-from launcher.identity.url import DatabaseURL, names_service, parse_database_url, server_places
+from launcher.identity.url import DEFAULT_PORTS, DatabaseURL, names_service, parse_database_url, server_places
 from launcher.identity.verdict import look_at
 from launcher.observed import Observed
 from launcher.records import Opening
@@ -43,7 +43,7 @@ class Pinned(NamedTuple):
         """Its name and place, with nothing secret."""
         return f"'{self.name}' ({self.url.path or self.url.shown})" if self.url else "no database"
 
-    def is_at(self, place: str, device: int = 0, inode: int = 0, address: str = "") -> bool:
+    def is_at(self, place: str, device: int = 0, inode: int = 0, address: str = "", port: int = 0) -> bool:
         """Whether the place is the pinned database: by device and inode, by path, or by server and name.
 
         A file that had the path once, and was deleted or moved since, is another one. address: where a connection has
@@ -52,13 +52,13 @@ class Pinned(NamedTuple):
         if self.url is None:
             return False
         if not self.url.path:
-            return same_server(place, self.url, self.answered) and not self._is_elsewhere(place, address)
+            return same_server(place, self.url, self.answered) and not self._is_elsewhere(place, address, port)
         if inode and self.inode:
             return (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
         return same_file(place, self.url.path)
 
-    def _is_elsewhere(self, place: str, address: str) -> bool:
-        return self.addresses is not None and self.addresses.is_other(address, _port_of(place))
+    def _is_elsewhere(self, place: str, address: str, port: int) -> bool:
+        return self.addresses is not None and self.addresses.is_other(address, str(port or "") or _port_of(place))
 
 
 def _port_of(place: str) -> str:
@@ -73,6 +73,8 @@ def same_server(place: str, url: DatabaseURL, answered: str = "") -> bool:
     answered: the one of them that was proven, "" for any; a driver that does not say which one it took may mean it.
     """
     found, pinned = server_key(place), server_places(url)
+    if url.dialect not in DEFAULT_PORTS:  # cockroachdb, redshift, ...: their drivers are PostgreSQL's or MySQL's
+        return found is not None and {each[1:] for each in found} <= {each[1:] for each in pinned}
     if found and len(found) == 1 and answered:
         pinned = pinned & (server_key(answered) or pinned) or pinned
     if found and names_service(url):  # its file says the host
@@ -173,12 +175,12 @@ def _from_sessions(pinned: Pinned, observed: Sequence[Observed]) -> Iterator[Use
 
 
 def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
-    at = pinned.is_at(opening.place, opening.device, opening.inode, opening.address)
+    at = pinned.is_at(opening.place, opening.device, opening.inode, opening.address, opening.port)
     by, place = {opening.pid: program}, opening.place
     if not at and opening.address and pinned.is_at(place):  # by its name, but that has led elsewhere
         scheme, _, rest = place.partition("://")
         host = f"[{opening.address}]" if ":" in opening.address else opening.address
-        place = f"{scheme}://{host}:{_port_of(place)}/{rest.partition('/')[2]}"
+        place = f"{scheme}://{host}:{opening.port or _port_of(place)}/{rest.partition('/')[2]}"
     if not at and pinned.url and pinned.url.path and same_file(place, pinned.url.path):
         place += " (another file than now)"
     kept = opening.new, opening.held, opening.blocked, opening.at

@@ -1,107 +1,26 @@
 """A host's name says where a connection was to go, not where it went: real servers behind one port of two addresses."""
 
 import contextlib
-import json
-import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import run, write
+from running import run
 
 pytestmark = pytest.mark.posix
 pytest.importorskip("psycopg")
 pytest.importorskip("pymysql")
 pytest.importorskip("pwd")  # of POSIX
+from far_ends import MYSQL, OTHER, PSYCOPG, WAYS, forwarding, project, report, twins  # noqa: E402 (behind importorskip)
 from mariadb import USER, mariadb  # noqa: E402 (behind importorskip)
-from postgres import Postgres, postgres  # noqa: E402 (behind importorskip)
-
-OTHER = "127.0.0.9"  # Linux has all of 127.0.0.0/8
-PSYCOPG = """
-import os, psycopg
-url = os.environ["DATABASE_URL"].replace("+psycopg", "")
-with psycopg.connect(url) as connection:
-    connection.execute("select 1")
-"""
-
-
-@contextlib.contextmanager
-def forwarding(address: str, port: int, to: int) -> Iterator[None]:
-    """Whoever connects to address:port reaches 127.0.0.1:to."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((address, port))
-        except OSError as error:
-            pytest.skip(f"{address}: {error}")
-        listener.listen()
-        threading.Thread(target=_accept, args=(listener, to), daemon=True).start()
-        yield
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def _accept(listener: socket.socket, to: int) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            here, there = listener.accept()[0], socket.create_connection(("127.0.0.1", to))
-            for pair in ((here, there), (there, here)):
-                threading.Thread(target=_copy, args=pair, daemon=True).start()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+from postgres import Postgres  # noqa: E402 (behind importorskip)
 
 
 @pytest.fixture(scope="module")
 def servers(postgres_server: Postgres) -> Iterator[tuple[Postgres, Postgres]]:
-    with postgres() as other:
-        for each in (postgres_server, other):
-            each.sql("postgres", "CREATE DATABASE led")
-            each.sql("led", "CREATE TABLE runs (id int)")
-        yield postgres_server, other
-
-
-def report(folder: Path) -> dict[str, object]:
-    """The newest report."""
-    path = max((folder / ".autopack-run" / "runs").glob("*/report.json"))
-    found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def project(folder: Path, url: str, program: str, **keys: object) -> None:
-    (folder / "app.py").write_text(program)
-    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"verify": False, **keys}.items())
-    run_line = f"run = {json.dumps([sys.executable, 'app.py'])}\n"
-    write(
-        folder,
-        f'[databases.main]\nurl = "{url}"\n[profiles.p]\ndatabase = "main"\n[profiles.p.tasks.t]\n{run_line}{lines}',
-    )
-
-
-WAYS = {
-    "PGHOSTADDR": PSYCOPG.replace("with ", f"os.environ['PGHOSTADDR'] = '{OTHER}'\nwith "),
-    "an argument": PSYCOPG.replace("connect(url)", f"connect(url, hostaddr='{OTHER}')"),
-    "in the words": PSYCOPG.replace("connect(url)", f"connect(url + '?hostaddr={OTHER}')"),
-    "an asynchronous one": (
-        "import asyncio, os, psycopg\nurl = os.environ['DATABASE_URL'].replace('+psycopg', '')\n"
-        f"asyncio.run(psycopg.AsyncConnection.connect(url, hostaddr='{OTHER}'))\n"
-    ),
-    "psycopg2": PSYCOPG.replace("psycopg\n", "psycopg2 as psycopg\n", 1)
-    .replace("+psycopg2 as psycopg", "+psycopg")
-    .replace("connect(url)", f"connect(url, hostaddr='{OTHER}')")
-    .replace("connection.execute", "connection.cursor().execute"),
-    "SQLAlchemy": (
-        "import os\nfrom sqlalchemy import create_engine\n"
-        f"create_engine(os.environ['DATABASE_URL'], connect_args={{'hostaddr': '{OTHER}'}}).connect()\n"
-    ),
-}
+    with twins(postgres_server) as both:
+        yield both
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -184,12 +103,6 @@ def test_the_other_loopback(same: bool, pinned: str, tmp_path: Path, servers: tu
         assert f"postgresql://[::1]:{first.port}/led: opened by" in done.stderr
 
 
-MYSQL = """
-import os, socket, pymysql
-from sqlalchemy import make_url
-url = make_url(os.environ["DATABASE_URL"])
-words = dict(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database)
-"""
 MYSQL_WAYS = {
     "the other loopback": "pymysql.connect(**(words | {'host': '::1'}))",
     "a socket of its own": (

@@ -86,6 +86,8 @@ def test_a_script_that_a_task_starts(script: Path, tmp_path: Path) -> None:
         (["python.exe", "python311.dll", "python3.dll"], False),
         (["python.exe", "libpython3.12.dll"], False),
         (["python.exe", "libpypy3.11-c.dll"], False),
+        (["python.exe", "msys-python3.12.dll"], False),
+        (["python.exe", "Lib/os.py"], False),  # of 2.7 and 3.4 for all users the DLL is in System32
         (["python.exe", "python3.exe.__target__", "vcruntime140.dll"], True),
         (["python.exe", "pythonnet.dll"], True),
     ],
@@ -96,6 +98,7 @@ def test_a_python_without_its_library(
     """A real one has it beside itself; a shim of the Python install manager, scoop or uv has not."""
     monkeypatch.setattr(seen, "WINDOWS", True)
     for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     program = os.path.join(tmp_path, "python.exe")
     assert is_starter(program) is starts

@@ -28,10 +28,10 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
     if KINDS[expected.url.dialect] == "postgresql":
         from launcher.identity import postgresql
 
-        return _bounded(lambda: postgresql.inspect(expected), expected)
+        return bounded(lambda: postgresql.inspect(expected), expected)
     from launcher.identity import mysql
 
-    return _bounded(lambda: mysql.inspect(expected), expected)
+    return bounded(lambda: mysql.inspect(expected), expected)
 
 
 def write_stamp(expected: Expectation, stamp: Stamp, renewed: bool = False) -> None:
@@ -43,10 +43,10 @@ def write_stamp(expected: Expectation, stamp: Stamp, renewed: bool = False) -> N
     if KINDS[expected.url.dialect] == "postgresql":
         from launcher.identity import postgresql_stamp
 
-        return _bounded(lambda: postgresql_stamp.write_stamp(expected, stamp, renewed), expected)
+        return bounded(lambda: postgresql_stamp.write_stamp(expected, stamp, renewed), expected)
     from launcher.identity import mysql_stamp
 
-    return _bounded(lambda: mysql_stamp.write_stamp(expected, stamp, renewed), expected)
+    return bounded(lambda: mysql_stamp.write_stamp(expected, stamp, renewed), expected)
 
 
 def still_there(expected: Expectation, physical: Mapping[str, Any], db_id: str) -> str:
@@ -57,18 +57,18 @@ def still_there(expected: Expectation, physical: Mapping[str, Any], db_id: str) 
     if KINDS[expected.url.dialect] == "postgresql":
         from launcher.identity import postgresql
 
-        return _bounded(lambda: postgresql.name_of(int(physical["oid"]), expected), expected)
+        return bounded(lambda: postgresql.name_of(int(physical["oid"]), expected), expected)
     from launcher.identity import mysql
 
     name = str(physical["database"])
-    return name if _bounded(lambda: mysql.bears(name, db_id, expected), expected) else ""
+    return name if bounded(lambda: mysql.bears(name, db_id, expected), expected) else ""
 
 
 def stamp_still_there(expected: Expectation, oid: int) -> str:
     """The schema of the expected PostgreSQL database whose stamp is the table with that oid, "" where none is."""
     from launcher.identity import postgresql
 
-    return _bounded(lambda: postgresql.schema_of_stamp(oid, expected), expected)
+    return bounded(lambda: postgresql.schema_of_stamp(oid, expected), expected)
 
 
 def _import_first(expected: Expectation) -> None:
@@ -100,7 +100,7 @@ def _refuse_without_identity(expected: Expectation) -> None:
         )
 
 
-def _bounded(ask: Callable[[], T], expected: Expectation) -> T:
+def bounded(ask: Callable[[], T], expected: Expectation) -> T:
     """What `ask` returns or raises, in a thread of its own: no timeout of a driver bounds its name server (measured).
 
     PyMySQL's connect_timeout did not end a silent server, and libpq asks the name server for as long as that likes.

@@ -1,4 +1,4 @@
-"""Databases on servers, as their drivers reach them with or without SQLAlchemy: psycopg, psycopg2, PyMySQL."""
+"""Databases on servers, as their drivers reach them with or without SQLAlchemy: psycopg, psycopg2, asyncpg, pg8000, PyMySQL."""
 
 import os
 import sys
@@ -65,7 +65,8 @@ def watch_asyncpg(module: "Any") -> None:
 
 def watch_pg8000(module: "Any") -> None:
     """Wrap the constructor of its connections."""
-    real = module.CoreConnection.__init__
+    kind = getattr(module, "CoreConnection", None) or module.Connection  # the latter before 1.17
+    real = kind.__init__
 
     def __init__(self: "Any", *words: "Any", **named: "Any") -> None:  # noqa: N807 (it takes the place of one)
         place = guard.active and guard.safely(_pg8000_place, words, named)
@@ -73,17 +74,20 @@ def watch_pg8000(module: "Any") -> None:
             guard.safely(databases.refuse_other, place, module.InterfaceError)
         real(self, *words, **named)
         if place:
-            guard.safely(lambda: engines.record_place(place, engines.address_of(self._usock)))
+            guard.safely(lambda: engines.record_place(place, engines.far_end(self._usock)))
 
-    module.CoreConnection.__init__ = guard.like(__init__, real)
+    kind.__init__ = guard.like(__init__, real)
 
 
 def _pg8000_place(words: "Any", named: "Any") -> str:
     parts = dict(zip(("user", "host", "database", "port"), words), **named)
     host, database = parts.get("host", "localhost"), parts.get("database") or parts.get("user")
-    if parts.get("unix_sock"):
-        host = os.path.dirname(parts["unix_sock"])
-    where = {"host": host, "port": parts.get("port", 5432), "database": database}
+    port = parts.get("port", 5432)
+    if parts.get("unix_sock"):  # its name says the port
+        host, port = os.path.dirname(parts["unix_sock"]), parts["unix_sock"].rpartition(".")[2]
+    if isinstance(database, bytes):
+        database = database.decode("utf-8", "replace")
+    where = {"host": host, "port": port, "database": database}
     return engines.server_place("postgresql", (), where)
 
 
@@ -148,7 +152,10 @@ def _opened_libpq(connection: "Any") -> "Any":
 
 def _record_pymysql(connection: "Any", place: str) -> None:
     """A socket that the program has made itself may lead elsewhere than the connection's own host and port."""
-    engines.record_place(place, engines.address_of(connection._sock))
+    if engines.unix_end(connection._sock) and not connection.unix_socket:
+        where = {"unix_socket": engines.unix_end(connection._sock), "db": place.rpartition("/")[2]}
+        place = engines.server_place("mysql", (), where)
+    engines.record_place(place, engines.far_end(connection._sock))
 
 
 def _pymysql_place(connection: "Any", db: "Any" = None) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 _KEY = "autopack_run"
 PLACE = ("host", "hostaddr", "port", "dbname", "service")
 """What libpq is told of the place; the rest of a connection's options says how."""
-_recorded = set()  # type: set[tuple[str, str]]
+NOWHERE = ("", 0)
+_recorded = set()  # type: set[tuple[str, tuple[str, int]]]
 
 
 def watch(module: "Any") -> None:
@@ -40,14 +41,14 @@ def _try(dialect: "Any", pooled: "Any", words: "Any", named: "Any") -> None:
 
 def _record(connection: "Any", dialect: str, words: "Any", named: "Any") -> None:
     """What it is connected to counts, where the driver says that; else what it was called with in the end."""
-    place, address = live_place(dialect, connection)
-    record_place(place or server_place(dialect, words, named), address)
+    place, end = live_place(dialect, connection)
+    record_place(place or server_place(dialect, words, named), end)
 
 
-def live_place(dialect: str, connection: "Any") -> "tuple[str, str]":
-    """The server and the database that the driver says of its connection (psycopg, psycopg2, asyncpg), and the address.
+def live_place(dialect: str, connection: "Any") -> "tuple[str, tuple[str, int]]":
+    """The server and the database that the driver says of its connection (psycopg, psycopg2, asyncpg), and its far end.
 
-    "" where it does not say them.
+    "" and NOWHERE where it does not say them.
     """
     info = getattr(connection, "info", None)
     if hasattr(info, "dbname"):
@@ -56,49 +57,61 @@ def live_place(dialect: str, connection: "Any") -> "tuple[str, str]":
     return asyncpg_place(getattr(connection, "driver_connection", None))
 
 
-def asyncpg_place(connection: "Any") -> "tuple[str, str]":
+def asyncpg_place(connection: "Any") -> "tuple[str, tuple[str, int]]":
     """Likewise of asyncpg's own connection; "" of any other."""
     ends, parameters = getattr(connection, "_addr", None), getattr(connection, "_params", None)
     if not ends or not hasattr(parameters, "database"):
-        return "", ""
+        return "", NOWHERE
     host, port = ends if isinstance(ends, tuple) else (os.path.dirname(ends), ends.rpartition(".")[2])
     place = server_place("postgresql", (), {"host": host, "port": port, "dbname": parameters.database})
     name = connection._transport.get_extra_info("peername")
-    return place, name[0] if isinstance(name, tuple) else ""
+    return place, _end(name)
 
 
-def peer(connection: "Any") -> str:
-    """The numeric address at the other end: a host's name may have led elsewhere (PGHOSTADDR); "" for no TCP."""
+def peer(connection: "Any") -> "tuple[str, int]":
+    """The numeric address and the port at the other end: a host's name may have led elsewhere (PGHOSTADDR)."""
     import _socket  # not socket, which gevent replaces
 
     try:
         end = _socket.socket(fileno=connection.fileno())
     except Exception:  # whatever a driver raises of a connection that is none any more
-        return ""
+        return NOWHERE
     try:
-        return address_of(end)
+        return far_end(end)
     finally:
         end.detach()  # it stays open
 
 
-def address_of(end: "Any") -> str:
-    """The numeric address that the socket is connected to, "" for no TCP."""
+def far_end(end: "Any") -> "tuple[str, int]":
+    """The numeric address and the port that the socket is connected to, NOWHERE for no TCP."""
+    try:
+        return _end(end.getpeername())
+    except (AttributeError, OSError):  # a program's own socket may be anything that reads and writes
+        return NOWHERE
+
+
+def unix_end(end: "Any") -> str:
+    """The file of the Unix socket that the socket is connected to, "" for none."""
     try:
         name = end.getpeername()
-    except OSError:
+    except (AttributeError, OSError):
         return ""
-    return name[0] if isinstance(name, tuple) else ""
+    return name if isinstance(name, str) else ""
 
 
-def record_place(place: str, address: str = "") -> None:
-    """Record that the place was connected to, with the line that did it, once. address: where that led."""
-    if (place, address) in _recorded:
+def _end(name: "Any") -> "tuple[str, int]":
+    return (name[0], name[1]) if isinstance(name, tuple) else NOWHERE
+
+
+def record_place(place: str, end: "tuple[str, int]" = NOWHERE) -> None:
+    """Record that the place was connected to, with the line that did it, once. end: where that led."""
+    if (place, end) in _recorded:
         return
     from _autopack_run_guard import places, variables
 
-    _recorded.add((place, address))
+    _recorded.add((place, end))
     variables.check()
-    event = {"event": "open", "place": place, "address": address, "device": 0, "inode": 0}
+    event = {"event": "open", "place": place, "address": end[0], "port": end[1], "device": 0, "inode": 0}
     record.write(dict(event, where=places.own_place(), new=False, held=True, blocked=False))
 
 
