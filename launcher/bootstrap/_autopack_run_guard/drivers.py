@@ -1,4 +1,4 @@
-"""Databases on servers, as their drivers reach them with or without SQLAlchemy: psycopg, psycopg2, asyncpg, pg8000, PyMySQL."""
+"""Databases on servers, as their drivers reach them themselves: psycopg, psycopg2, asyncpg, pg8000, PyMySQL."""
 
 import os
 import sys
