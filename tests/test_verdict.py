@@ -382,7 +382,8 @@ def test_what_windows_starts_for_a_file_is_unknown(project: Project) -> None:
     project.program("x.cmd", "@exit 0\n")
     project.task("drain", f"import os\n{GOOD}os.startfile('x.cmd')\n")
     done = project.run("p", "drain")
-    assert f"not proven: not guarded: os.startfile (started at {project.folder / 'drain.py'}:4)" in done.stderr
+    assert "not proven: not guarded: " in done.stderr  # which processes are seen beside it, is chance
+    assert f"os.startfile (started at {project.folder / 'drain.py'}:4)" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="Windows' own os.spawnv")
