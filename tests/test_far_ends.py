@@ -185,7 +185,7 @@ time.sleep(2)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 port = s.getsockname()[1]; s.close()
 open("part", "w").write(str(port)); import os; os.rename("part", "port")
-time.sleep(7)
+time.sleep(9)
 """
     )
     project(tmp_path, first.url("led"), code)
@@ -195,7 +195,7 @@ time.sleep(7)
 
         while not (tmp_path / "port").exists():
             time.sleep(0.05)
-        time.sleep(1.5)
+        time.sleep(3.5)  # until the launcher has looked again, on a busy machine too
         port = int((tmp_path / "port").read_text())
         c = pg8000.native.Connection(
             "postgres", "127.0.0.1", "postgres", first.port, PASSWORD, source_address=("127.0.0.1", port)
