@@ -89,6 +89,16 @@ def test_an_address_where_nobody_can_be_asked_is_a_doubt(tmp_path: Path, servers
     assert report(tmp_path)["verdict"] == "not proven"
 
 
+@pytest.mark.parametrize("databases", ["report", "block"])
+def test_an_ipv4_address_in_ipv6_form(databases: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:
+    """The launcher and the guard in the program must say the same of it."""
+    mapped = PSYCOPG.replace("connect(url)", "connect(url.replace('127.0.0.1', '[::ffff:127.0.0.1]'))")
+    project(tmp_path, servers[0].url("led"), mapped, databases=databases)
+    done = run(["p", "t"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path)["verdict"] == "proven", done.stderr
+
+
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("pinned", ["127.0.0.1", "localhost"])
 def test_the_other_loopback(same: bool, pinned: str, tmp_path: Path, servers: tuple[Postgres, Postgres]) -> None:

@@ -425,6 +425,7 @@ PINNED = "postgresql+psycopg://u:p@{}"
         ("DB.Example.org/d", "postgresql://db.example.org:5432/d", True),
         ("db.example.org./d", "postgresql://db.example.org/d", True),
         ("[::1]:5433/d", "postgresql://localhost:5433/d", True),
+        ("127.0.0.1:5433/d", "postgresql://[::ffff:127.0.0.1]:5433/d", True),
         ("[2001:db8:0::1]/d", "postgresql://[2001:DB8::1]/d", True),
         ("h/my%20db", "postgresql://h/my%20db", True),
         ("h/my db", "postgresql://h/my%20db", True),

@@ -72,7 +72,10 @@ def inspect(expected: Expectation) -> ServerIdentity | None:
 def address(connection: "Connection") -> str:
     """The numeric address that the connection has led to, "" for a socket."""
     end = getattr(connection.connection.dbapi_connection, "_sock", None)
-    name = end.getpeername() if end else ""
+    try:
+        name = end.getpeername() if end else ""
+    except OSError:  # the server has closed it meanwhile, which the next question tells
+        return ""
     return name[0] if isinstance(name, tuple) else ""
 
 

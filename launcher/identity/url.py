@@ -167,11 +167,13 @@ def _host(name: str) -> str:
     if ":" in name:
         import socket
 
+        from launcher.sockets import plain
+
         try:
             name = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
         except OSError:  # no address, so no other way to write it is known
             return name
-    name = name[7:] if name.startswith("::ffff:") and "." in name else name
+        name = plain(name)
     return "localhost" if name in ("127.0.0.1", "::1") else name
 
 

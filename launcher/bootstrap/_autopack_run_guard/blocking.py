@@ -4,7 +4,7 @@ import os
 import sys
 
 import _autopack_run_guard as guard
-from _autopack_run_guard import places, record
+from _autopack_run_guard import databases, places, record
 
 
 def refuse_other(place: str, kind: "type[Exception] | None" = None) -> None:
@@ -90,6 +90,7 @@ def _parts(place: str) -> "tuple[str, ...]":
     if host.startswith("/"):
         return kind, os.path.realpath(host), "" if kind == "mysql" else port or "5432", unquote(name)
     host = host.lower()[: -1 if host.endswith(".") else None]
+    host = host[7:] if host.startswith("::ffff:") and "." in host else host
     host = "localhost" if host in ("127.0.0.1", "::1") else host
     return kind, host, port or {"postgresql": "5432", "mysql": "3306"}.get(kind, ""), unquote(name)
 
@@ -98,5 +99,5 @@ def is_allowed(place: str, globs: "list[str]") -> bool:
     """Whether one of the allow_databases globs matches the path, with links or without, or the server's text."""
     from fnmatch import fnmatch
 
-    names = {place} if "://" in place else {place, os.path.realpath(place)}
+    names = {place} if "://" in place else {place, databases.real_path(place)}
     return any(fnmatch(name, glob) for name in names for glob in globs)

@@ -94,7 +94,7 @@ def _opened(place: "Any", before: int, database: "Any", uri: "Any") -> None:
 
 def _remember(database: str) -> None:
     """The next connect with these words is one that need not be looked at; a link may lead elsewhere by then."""
-    if database != ":memory:" and os.path.realpath(database) != os.path.abspath(database):
+    if database != ":memory:" and real_path(database) != os.path.abspath(database):
         return
     _seen.add(database)
     if not os.path.isabs(database):
@@ -146,12 +146,15 @@ def sqlite_place(database: "Any", uri: "Any") -> str:
 
 
 def _key(place: str) -> str:
-    if place == ":memory:":
-        return place
+    return place if place == ":memory:" else real_path(place)
+
+
+def real_path(path: str) -> str:
+    """The path without links; on Windows as it stands where the system cannot tell: a device (NUL), a lost share."""
     try:
-        return os.path.realpath(place)
-    except OSError:  # Windows: a device (NUL), a share that is gone
-        return place
+        return os.path.realpath(path)
+    except OSError:
+        return os.path.abspath(path)
 
 
 def _path(text: str, uri: "Any") -> str:
