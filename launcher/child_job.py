@@ -2,6 +2,7 @@
 
 import sys
 
+CREATE_SUSPENDED = 0x4  # winbase.h; as what is to be put into a job must be started
 if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes

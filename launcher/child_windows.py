@@ -17,8 +17,6 @@ from launcher.programs import is_batch
 
 assert sys.platform == "win32"  # elsewhere child_posix does this
 
-_CREATE_SUSPENDED = 0x4  # winbase.h
-
 
 def run(command: Command, whole: bool = False, started: Callable[["Running"], object] | None = None) -> int:
     """The program's exit code as sys.exit takes it, or 130 where Ctrl-C came.
@@ -103,7 +101,7 @@ def _start(command: Command, whole: bool, creationflags: int = 0, **options: Any
     # A batch file is no program: the one that it runs is, and that ends with the launcher.
     job = child_job.Job(whole or is_batch(command.program))
     try:
-        process = _spawn(command, creationflags=creationflags | _CREATE_SUSPENDED, **options)
+        process = _spawn(command, creationflags=creationflags | child_job.CREATE_SUSPENDED, **options)
     except OSError as error:
         raise_start_error(error, command)
     job.take(int(process._handle))  # type: ignore[attr-defined]

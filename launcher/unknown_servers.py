@@ -1,12 +1,12 @@
 """Connections to database servers of which nothing shows the database: why a run is not proven."""
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import unquote
 
 from launcher.identity.url import DEFAULT_PORTS, DatabaseURL, server_places
 from launcher.observed import Observed
 from launcher.records import Records
+from launcher.sockets import End
 from launcher.usage import Pinned, Used, few
 
 _NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
@@ -26,7 +26,7 @@ def _on_pinned_server(
     """Connections to the pinned database's own server by processes of which nothing shows the database there."""
     if pinned.url is None or pinned.url.path:
         return []
-    known = [(*end, each.by) for each in used if not each.blocked for end in _ends(each.place)]
+    known = [(end, each.by) for each in used if not each.blocked for end in _ends(each.place)]
     found = dict[tuple[str, int], list[str]]()
     for each, said in zip(observed, records, strict=True):
         copies = {process.pid for process in said.processes if process.how == "fork"}
@@ -35,7 +35,7 @@ def _on_pinned_server(
                 continue
             # What a guarded process has opened, its copies may use on without a record of their own.
             family = each.watch.family(pid) if pid in copies else set()
-            if not any(_is_there(end, host, there) and by.keys() & {pid, *family} for *end, by in known):
+            if not any(_is_there(end, host, there) and by.keys() & {pid, *family} for end, by in known):
                 process = each.watch.processes.get(pid)
                 found.setdefault((host, there), []).append(f"{process.name if process else each.label} (pid {pid})")
     name = _NAMES.get(pinned.url.dialect, pinned.url.dialect)
@@ -53,9 +53,9 @@ def _is_pinned_server(url: DatabaseURL, address: str, port: int) -> bool:
     return any(_is_there(end, address, port) for end in ends)
 
 
-def _is_there(end: Sequence[Any], address: str, port: int) -> bool:
+def _is_there(end: End, address: str, port: int) -> bool:
     """Whether the host and the port may be those of the connection."""
-    return bool(end[1] == port) and _may_be(end[0], address)
+    return end[1] == port and _may_be(end[0], address)
 
 
 def _may_be(host: str, address: str) -> bool:
@@ -79,7 +79,7 @@ def _on_other_servers(pinned: Pinned, observed: Sequence[Observed], used: Sequen
     ]
 
 
-def _ends(place: str) -> list[tuple[str, int]]:
+def _ends(place: str) -> list[End]:
     """The hosts with their ports of a guard's `dialect://host:port/name`; none of a file."""
     dialect, mark, rest = place.partition("://")
     if not mark:

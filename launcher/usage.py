@@ -46,25 +46,19 @@ class Pinned(NamedTuple):
     def is_at(self, place: str, device: int = 0, inode: int = 0, address: str = "", port: int = 0) -> bool:
         """Whether the place is the pinned database: by device and inode, by path, or by server and name.
 
-        A file that had the path once, and was deleted or moved since, is another one. address: where a connection has
-        really led; the server is asked there where the probe has not gone to it.
+        A file that had the path once, and was deleted or moved since, is another one. address, port: where a connection
+        has really led; the server is asked there where the probe has not gone to it.
         """
         if self.url is None:
             return False
         if not self.url.path:
-            return same_server(place, self.url, self.answered) and not self._is_elsewhere(place, address, port)
+            return same_server(place, self.url, self.answered) and not self._is_elsewhere(address, port)
         if inode and self.inode:
             return (device, inode) in ((self.device, self.inode), _identity_now(self.url.path))
         return same_file(place, self.url.path)
 
-    def _is_elsewhere(self, place: str, address: str, port: int) -> bool:
-        return self.addresses is not None and self.addresses.is_other(address, str(port or "") or _port_of(place))
-
-
-def _port_of(place: str) -> str:
-    """Of a guard's `dialect://host:port/name`; "" where it says none."""
-    written = place.partition("://")[2].partition("/")[0].rpartition(":")[2]
-    return written if written.isdigit() else ""
+    def _is_elsewhere(self, address: str, port: int) -> bool:
+        return self.addresses is not None and self.addresses.is_other(address, str(port))
 
 
 def same_server(place: str, url: DatabaseURL, answered: str = "") -> bool:
@@ -180,7 +174,7 @@ def _from_record(opening: Opening, pinned: Pinned, program: str) -> Used:
     if not at and opening.address and pinned.is_at(place):  # by its name, but that has led elsewhere
         scheme, _, rest = place.partition("://")
         host = f"[{opening.address}]" if ":" in opening.address else opening.address
-        place = f"{scheme}://{host}:{opening.port or _port_of(place)}/{rest.partition('/')[2]}"
+        place = f"{scheme}://{host}:{opening.port}/{rest.partition('/')[2]}"
     if not at and pinned.url and pinned.url.path and same_file(place, pinned.url.path):
         place += " (another file than now)"
     kept = opening.new, opening.held, opening.blocked, opening.at

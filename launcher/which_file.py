@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from launcher.own_folder import own_bytes, own_folder
 
 _SECONDS = 4.0  # below server.DEADLINE_SECONDS: no look at a database takes longer than five
-_CREATE_SUSPENDED = 0x4  # winbase.h, which subprocess does not name
 _CACHE = "sqlalchemy.json"
 # What the dialect hands to sqlite3.connect() is asked, not the version: a program may pin or patch what it likes.
 _ASK = """
@@ -86,9 +85,11 @@ def _output(words: list[str], variables: Mapping[str, str], folder: str) -> byte
 
     Raises OSError, and subprocess.TimeoutExpired after _SECONDS.
     """
-    apart: dict[str, Any] = (
-        {"creationflags": _CREATE_SUSPENDED} if sys.platform == "win32" else {"start_new_session": True}
-    )
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        from launcher.child_job import CREATE_SUSPENDED
+
+        apart = {"creationflags": CREATE_SUSPENDED}  # until it is in its job
     streams: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,

@@ -37,7 +37,6 @@ WAYS = {
         f"asyncio.run(psycopg.AsyncConnection.connect(url, hostaddr='{OTHER}'))\n"
     ),
     "psycopg2": PSYCOPG.replace("psycopg\n", "psycopg2 as psycopg\n", 1)
-    .replace("+psycopg2 as psycopg", "+psycopg")
     .replace("connect(url)", f"connect(url, hostaddr='{OTHER}')")
     .replace("connection.execute", "connection.cursor().execute"),
     "SQLAlchemy": (

@@ -1,8 +1,8 @@
 """Whether what answers at a numeric address is the proven server, where a program has not gone where the probe went.
 
 A host's name stands for several addresses, and libpq's PGHOSTADDR, a service file or a driver's arguments may send a
-connection elsewhere than its host says. The server itself is asked: two that say the same moment of their start, or
-the same folder of data on the same machine, are one.
+connection elsewhere than its host says. The server itself is asked: two that say the same moment of their start are
+one. MySQL tells its start in whole seconds: there the machine, the folder of data and its own identity must agree too.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class Addresses:
 
     def __init__(self, expected: Expectation, reached: str) -> None:
         self._expected, self._own, self._waited = expected, _Answer("", 0.0), 0.0
-        self._ports = {port for _, _, port, _ in server_places(expected.url)} | {""}
+        self._ports = {port for _, _, port, _ in server_places(expected.url)}
         self._fixed = not names_service(expected.url)
         self._known: dict[tuple[str, str], bool | None] = {}
         self._reached = {plain(reached)} if reached else None

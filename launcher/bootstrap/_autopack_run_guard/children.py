@@ -59,7 +59,7 @@ def _spawned(real: "Any", mode: int, path: "Any", *words: "Any") -> "Any":
 def _pid(handle: int) -> int:
     import ctypes
 
-    get = ctypes.WinDLL("kernel32").GetProcessId  # type: ignore[attr-defined]
+    get = ctypes.WinDLL("kernel32").GetProcessId  # type: ignore[attr-defined]  # typeshed has it on Windows alone
     get.argtypes = [ctypes.c_void_p]
     return int(get(handle))
 

@@ -92,25 +92,22 @@ def _pg8000_place(words: "Any", named: "Any") -> str:
 
 
 def watch_pymysql(module: "Any") -> None:
-    """Wrap Connection.connect, by which a connection is also made anew."""
+    """Wrap Connection.connect, by which a connection is also made anew, and select_db."""
     connecting, selecting = module.Connection.connect, module.Connection.select_db
 
     def connect(self: "Any", *words: "Any", **named: "Any") -> "Any":
-        place = guard.active and guard.safely(_pymysql_place, self)
-        if place:
-            guard.safely(databases.refuse_other, place, module.err.OperationalError)
-        result = connecting(self, *words, **named)
-        if place:
-            guard.safely(_record_pymysql, self, place)
-        return result
+        return going(self, None, lambda: connecting(self, *words, **named))
 
     def select_db(self: "Any", db: "Any") -> "Any":
-        place = guard.active and guard.safely(_pymysql_place, self, db)
+        return going(self, db, lambda: selecting(self, db))
+
+    def going(connection: "Any", db: "Any", go: "Any") -> "Any":
+        place = guard.active and guard.safely(_pymysql_place, connection, db)
         if place:
             guard.safely(databases.refuse_other, place, module.err.OperationalError)
-        result = selecting(self, db)
+        result = go()
         if place:
-            guard.safely(_record_pymysql, self, place)
+            guard.safely(_record_pymysql, connection, place)
         return result
 
     module.Connection.connect = guard.like(connect, connecting)
@@ -152,13 +149,13 @@ def _opened_libpq(connection: "Any") -> "Any":
 
 def _record_pymysql(connection: "Any", place: str) -> None:
     """A socket that the program has made itself may lead elsewhere than the connection's own host and port."""
-    if engines.unix_end(connection._sock) and not connection.unix_socket:
-        where = {"unix_socket": engines.unix_end(connection._sock), "db": place.rpartition("/")[2]}
-        place = engines.server_place("mysql", (), where)
+    name = engines.peer_name(connection._sock)
+    if name and isinstance(name, str) and not connection.unix_socket:
+        place = engines.server_place("mysql", (), {"unix_socket": name, "db": place.rpartition("/")[2]})
     engines.record_place(place, engines.far_end(connection._sock))
 
 
-def _pymysql_place(connection: "Any", db: "Any" = None) -> str:
+def _pymysql_place(connection: "Any", db: "Any") -> str:
     named = {name: getattr(connection, name, None) for name in ("host", "port", "unix_socket", "db")}
     name = named["db"] if db is None else db
     named["db"] = name.decode("utf-8", "replace") if isinstance(name, bytes) else name

@@ -64,8 +64,7 @@ def asyncpg_place(connection: "Any") -> "tuple[str, tuple[str, int]]":
         return "", NOWHERE
     host, port = ends if isinstance(ends, tuple) else (os.path.dirname(ends), ends.rpartition(".")[2])
     place = server_place("postgresql", (), {"host": host, "port": port, "dbname": parameters.database})
-    name = connection._transport.get_extra_info("peername")
-    return place, _end(name)
+    return place, _end(connection._transport.get_extra_info("peername"))
 
 
 def peer(connection: "Any") -> "tuple[str, int]":
@@ -84,19 +83,15 @@ def peer(connection: "Any") -> "tuple[str, int]":
 
 def far_end(end: "Any") -> "tuple[str, int]":
     """The numeric address and the port that the socket is connected to, NOWHERE for no TCP."""
+    return _end(peer_name(end))
+
+
+def peer_name(end: "Any") -> "Any":
+    """What the socket is connected to: a tuple for TCP, a file's name for a Unix socket, None where unknown."""
     try:
-        return _end(end.getpeername())
+        return end.getpeername()
     except (AttributeError, OSError):  # a program's own socket may be anything that reads and writes
-        return NOWHERE
-
-
-def unix_end(end: "Any") -> str:
-    """The file of the Unix socket that the socket is connected to, "" for none."""
-    try:
-        name = end.getpeername()
-    except (AttributeError, OSError):
-        return ""
-    return name if isinstance(name, str) else ""
+        return None
 
 
 def _end(name: "Any") -> "tuple[str, int]":
